@@ -1,0 +1,140 @@
+# The front door. `make help` lists what there is; every target sets up what it needs.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(CURDIR)/$(VENV)/bin
+TIME   ?= 60
+export PATH := $(BIN):$(PATH)
+
+ENGINE  := $(shell find include src bindings client/src tools -type f 2>/dev/null) \
+           client/build.mjs client/package.json meson.build meson.options \
+           $(wildcard src/meson.build bindings/python/meson.build client/meson.build)
+PACKAGE := $(shell find python -type f -not -name '*.pyc' 2>/dev/null) pyproject.toml README.md
+C_FILES := $(shell find include src bindings tests/c fuzz examples -name '*.[ch]' 2>/dev/null)
+
+.PHONY: help setup demo test test-c test-python test-client test-browser bench lint fmt fuzz wheel clean
+.DELETE_ON_ERROR:
+
+help:
+	@echo 'make setup   install what is needed, build the package into $(VENV)'
+	@echo 'make demo    serve the example on http://127.0.0.1:8000'
+	@echo 'make test    run every suite: C (plain, ASan+UBSan, TSan), Python, client, browsers'
+	@echo 'make bench   measure against what else one would use'
+	@echo 'make lint    check formats, types and warnings of both compilers'
+	@echo 'make fmt     format the sources'
+	@echo 'make fuzz    fuzz each target for TIME seconds (default $(TIME))'
+	@echo 'make wheel   build the wheel and the sdist into dist/'
+	@echo 'make clean   remove everything that was built'
+
+# ---- set-up ----------------------------------------------------------------------------------
+
+.make/system-%: tools/need
+	@mkdir -p .make
+	tools/need $*
+	@touch $@
+
+.make/venv: pyproject.toml | .make/system-build
+	$(PYTHON) tools/check_python.py
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --group build --group demo 'starlette>=0.27'
+	@touch $@
+
+.make/venv-%: .make/venv pyproject.toml
+	$(BIN)/python -m pip install --quiet --group $*
+	@touch $@
+
+.make/client: client/package.json client/package-lock.json | .make/system-build
+	cd client && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+.make/browser: tests/browser/package.json tests/browser/package-lock.json | .make/system-test
+	cd tests/browser && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+.make/package: .make/venv .make/client $(ENGINE) $(PACKAGE)
+	$(BIN)/python -m pip install --quiet --no-build-isolation --no-deps --force-reinstall \
+	    -Cbuild-dir=build/python .
+	@touch $@
+
+setup: .make/package
+
+demo: .make/package
+	cd examples/site && $(BIN)/python -m uvicorn main:app --reload --host 127.0.0.1 --port 8000
+
+# ---- tests -----------------------------------------------------------------------------------
+
+test: test-c test-python test-client test-browser
+
+MESON_TEST := meson test --print-errorlogs
+
+build/c/build.ninja: .make/venv .make/client | .make/system-test
+	meson setup build/c --wipe 2>/dev/null || meson setup build/c
+
+build/asan/build.ninja: .make/venv .make/client | .make/system-test
+	meson setup build/asan --wipe -Db_sanitize=address,undefined -Db_lundef=false 2>/dev/null || \
+	meson setup build/asan -Db_sanitize=address,undefined -Db_lundef=false
+
+build/tsan/build.ninja: .make/venv .make/client | .make/system-test
+	meson setup build/tsan --wipe -Db_sanitize=thread -Db_lundef=false 2>/dev/null || \
+	meson setup build/tsan -Db_sanitize=thread -Db_lundef=false
+
+test-c: build/c/build.ninja build/asan/build.ninja build/tsan/build.ninja
+	$(MESON_TEST) -C build/c
+	$(MESON_TEST) -C build/asan
+	$(MESON_TEST) -C build/tsan --suite threads
+
+test-python: .make/package .make/venv-test build/c/build.ninja
+	ninja -C build/c --quiet tests/c/inject_filter
+	$(BIN)/python -m pytest
+
+test-client: .make/client
+	cd client && npm test && npm run check
+
+test-browser: .make/package .make/venv-test .make/browser
+	cd tests/browser && npm test
+
+# ---- the rest --------------------------------------------------------------------------------
+
+bench: .make/package .make/system-bench
+	test -x .venv-bench/bin/python || $(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	.venv-bench/bin/python -m pip install --quiet --group bench
+	.venv-bench/bin/python -m pip install --quiet --no-build-isolation --no-deps \
+	    --force-reinstall -Cbuild-dir=build/bench .
+	.venv-bench/bin/python bench/run.py
+
+build/clang/build.ninja: .make/venv .make/client | .make/system-test .make/system-lint
+	CC=clang meson setup build/clang --wipe --werror 2>/dev/null || \
+	CC=clang meson setup build/clang --werror
+
+build/gcc/build.ninja: .make/venv .make/client | .make/system-test
+	CC=gcc meson setup build/gcc --wipe --werror 2>/dev/null || \
+	CC=gcc meson setup build/gcc --werror
+
+lint: .make/package .make/venv-test .make/venv-lint .make/system-lint build/clang/build.ninja build/gcc/build.ninja
+	clang-format --dry-run --Werror $(C_FILES)
+	ruff check
+	ruff format --check
+	mypy
+	cd client && npm run check
+	ninja -C build/clang --quiet
+	ninja -C build/gcc --quiet
+
+fmt: .make/venv-lint .make/system-lint
+	clang-format -i $(C_FILES)
+	ruff check --fix --quiet || true
+	ruff format
+
+build/fuzz/build.ninja: .make/venv .make/client | .make/system-lint
+	CC=clang meson setup build/fuzz -Dfuzz=true -Dtests=false -Db_sanitize=address,undefined -Db_lundef=false
+
+fuzz: build/fuzz/build.ninja
+	ninja -C build/fuzz
+	tools/fuzz build/fuzz/fuzz $(TIME)
+
+wheel: .make/venv .make/client
+	$(BIN)/python -m pip wheel --quiet --no-build-isolation --no-deps -w dist .
+
+clean:
+	rm -rf build dist .make .venv .venv-bench client/dist client/node_modules tests/browser/node_modules

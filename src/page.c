@@ -1,0 +1,376 @@
+/*
+ * Is a response an HTML document that a person looks at? Decided from the heads of the request and
+ * of the response alone. Every header of every message comes through here, so names are told apart
+ * by their length first: most of them cost one jump.
+ */
+#include <assert.h>
+#include <string.h>
+
+#include "hotreload.h"
+
+/* ---- text ---- */
+
+/* A literal in lower case. */
+#define TEXT(literal) ((hr_bytes){(literal), sizeof(literal) - 1})
+
+static char lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
+}
+
+static bool starts_with(hr_bytes bytes, hr_bytes text)
+{
+    if (bytes.size < text.size)
+        return false;
+    for (size_t i = 0; i < text.size; i++) {
+        if (lower(bytes.data[i]) != text.data[i])
+            return false;
+    }
+    return true;
+}
+
+static bool equals(hr_bytes bytes, hr_bytes text)
+{
+    return bytes.size == text.size && starts_with(bytes, text);
+}
+
+/* Optional white space of RFC 9110 5.6.3. */
+static bool is_space(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+static hr_bytes trim(hr_bytes bytes)
+{
+    while (bytes.size && is_space(bytes.data[0])) {
+        bytes.data++;
+        bytes.size--;
+    }
+    while (bytes.size && is_space(bytes.data[bytes.size - 1]))
+        bytes.size--;
+    return bytes;
+}
+
+/* Takes the next part, up to `separator` or the end, off `rest`. Knows nothing of quotes. */
+static hr_bytes take(hr_bytes *rest, char separator)
+{
+    hr_bytes part = *rest;
+    const char *found = part.size ? memchr(part.data, separator, part.size) : NULL;
+
+    *rest = (hr_bytes){0};
+    if (found) {
+        *rest = trim((hr_bytes){found + 1, part.size - (size_t)(found - part.data) - 1});
+        part.size = (size_t)(found - part.data);
+    }
+    return trim(part);
+}
+
+static bool list_holds(hr_bytes list, hr_bytes text)
+{
+    while (list.size) {
+        if (equals(take(&list, ','), text))
+            return true;
+    }
+    return false;
+}
+
+/* ---- request ---- */
+
+enum request_flag {
+    METHOD_OTHER = 1 << 0,  /* neither GET, HEAD nor POST: never a navigation */
+    METHOD_POST = 1 << 1,   /* its answer is not kept by a browser */
+    DEST_DOCUMENT = 1 << 2, /* Sec-Fetch-Dest: document, iframe or frame */
+    DEST_OTHER = 1 << 3,    /* Sec-Fetch-Dest: anything else */
+    ACCEPT_HTML = 1 << 4,
+    FRAGMENT = 1 << 5, /* a script that asks for a part of a page, by its own word */
+};
+
+void hr_request_init(hr_request *request, hr_bytes method)
+{
+    request->flags = 0;
+    if (method.size == 4 && memcmp(method.data, "POST", 4) == 0)
+        request->flags = METHOD_POST;
+    else if (!(method.size == 3 && memcmp(method.data, "GET", 3) == 0) &&
+             !(method.size == 4 && memcmp(method.data, "HEAD", 4) == 0))
+        request->flags = METHOD_OTHER;
+}
+
+static uint32_t destination(hr_bytes value)
+{
+    value = trim(value);
+    if (equals(value, TEXT("document")) || equals(value, TEXT("iframe")) ||
+        equals(value, TEXT("frame")))
+        return DEST_DOCUMENT;
+    return DEST_OTHER;
+}
+
+static uint32_t accepted(hr_bytes value)
+{
+    while (value.size) {
+        hr_bytes range = take(&value, ',');
+        if (equals(take(&range, ';'), TEXT("text/html")))
+            return ACCEPT_HTML;
+    }
+    return 0;
+}
+
+void hr_request_header(hr_request *request, hr_bytes name, hr_bytes value)
+{
+    switch (name.size) {
+    case 6:
+        if (equals(name, TEXT("accept")))
+            request->flags |= accepted(value);
+        break;
+    case 10:
+        if (equals(name, TEXT("hx-request")))
+            request->flags |= FRAGMENT;
+        break;
+    case 11:
+        if (equals(name, TEXT("turbo-frame")))
+            request->flags |= FRAGMENT;
+        break;
+    case 14:
+        if (equals(name, TEXT("sec-fetch-dest")))
+            request->flags |= destination(value);
+        break;
+    case 16:
+        if (equals(name, TEXT("x-requested-with")) || equals(name, TEXT("datastar-request")))
+            request->flags |= FRAGMENT;
+        break;
+    default:
+        break;
+    }
+}
+
+hr_page hr_request_page(const hr_request *request)
+{
+    const uint32_t flags = request->flags;
+
+    if (flags & (METHOD_OTHER | DEST_OTHER))
+        return HR_PAGE_NO;
+    /* No script can set Sec-Fetch-Dest, so it outweighs what a page's code may say. */
+    if (flags & DEST_DOCUMENT)
+        return HR_PAGE_YES;
+    /* Over plain HTTP it is sent to localhost only. */
+    return flags & ACCEPT_HTML && !(flags & FRAGMENT) ? HR_PAGE_MAYBE : HR_PAGE_NO;
+}
+
+hr_header_action hr_request_header_action(hr_bytes name)
+{
+    switch (name.size) {
+    case 5:
+        return equals(name, TEXT("range")) ? HR_HEADER_DROP : HR_HEADER_KEEP;
+    case 8:
+        return equals(name, TEXT("if-range")) ? HR_HEADER_DROP : HR_HEADER_KEEP;
+    case 13:
+        return equals(name, TEXT("if-none-match")) ? HR_HEADER_DROP : HR_HEADER_KEEP;
+    case 15:
+        return equals(name, TEXT("accept-encoding")) ? HR_HEADER_IDENTITY : HR_HEADER_KEEP;
+    case 17:
+        return equals(name, TEXT("if-modified-since")) ? HR_HEADER_DROP : HR_HEADER_KEEP;
+    default:
+        return HR_HEADER_KEEP;
+    }
+}
+
+/* ---- response ---- */
+
+enum response_flag {
+    NOT_KEPT = 1 << 0,  /* the request's method: see METHOD_POST and METHOD_OTHER */
+    TYPE_SEEN = 1 << 1, /* any Content-Type */
+    TYPE_HTML = 1 << 2,
+    TYPE_XHTML = 1 << 3,
+    TYPE_OTHER = 1 << 4,
+    CHARSET_FOREIGN = 1 << 5, /* not known to keep ASCII as it is */
+    DOWNLOAD = 1 << 6,
+    CODED = 1 << 7,
+    CACHING_SAID = 1 << 8,
+    VALIDATOR = 1 << 9,
+    VARIES = 1 << 10,
+};
+
+void hr_response_init(hr_response *response, const hr_request *request, int status)
+{
+    *response = (hr_response){
+        .flags = request->flags & (METHOD_POST | METHOD_OTHER) ? NOT_KEPT : 0,
+        .status = status,
+        .page = hr_request_page(request),
+    };
+}
+
+/* Whether the label is of a family in which the bytes of ASCII stand for ASCII: so not UTF-16,
+ * UTF-32, UTF-7, HZ or ISO-2022, and none that is not known. */
+static bool charset_keeps_ascii(hr_bytes label)
+{
+    static const char *const families[] = {
+        "utf-8", "utf8",     "ansi_x3.4", "ascii",    "big5",     "cp125",  "cp819",  "euc-",
+        "gb",    "iso-8859", "iso8859",   "iso_8859", "koi8",     "ks_c",   "latin",  "mac",
+        "shift", "sjis",     "tis-620",   "us-ascii", "windows-", "x-mac-", "x-sjis",
+    };
+
+    for (size_t i = 0; i < sizeof families / sizeof *families; i++) {
+        if (starts_with(label, (hr_bytes){families[i], strlen(families[i])}))
+            return true;
+    }
+    return false;
+}
+
+/* Takes the next `name=value` off a list of parameters (RFC 9110 5.6.6, with white space around `=`
+ * let through); quotes are taken off the value. Escapes in it stay: no charset has one. */
+static void take_parameter(hr_bytes *rest, hr_bytes *name, hr_bytes *value)
+{
+    const char *end = rest->data + rest->size;
+
+    *value = take(rest, ';');
+    *name = take(value, '=');
+    if (!value->size || value->data[0] != '"')
+        return;
+
+    const char *begin = value->data + 1;
+    const char *close = begin;
+    while (close < end && *close != '"')
+        close += *close == '\\' && end - close > 1 ? 2 : 1;
+    *value = (hr_bytes){begin, (size_t)(close - begin)};
+    *rest = (hr_bytes){close, (size_t)(end - close)};
+    take(rest, ';');
+}
+
+static uint32_t media_type(hr_bytes value)
+{
+    hr_bytes type = take(&value, ';');
+    if (equals(type, TEXT("application/xhtml+xml")))
+        return TYPE_SEEN | TYPE_XHTML;
+    if (!equals(type, TEXT("text/html")))
+        return TYPE_SEEN | TYPE_OTHER;
+
+    while (value.size) {
+        hr_bytes name, charset;
+        take_parameter(&value, &name, &charset);
+        if (!equals(name, TEXT("charset")) || !charset.size)
+            continue;
+        if (charset_keeps_ascii(trim(charset))) /* the first one counts */
+            break;
+        return TYPE_SEEN | TYPE_HTML | CHARSET_FOREIGN;
+    }
+    return TYPE_SEEN | TYPE_HTML;
+}
+
+/* RFC 6266 4.2: what is not known is handled like `attachment`. */
+static uint32_t disposition(hr_bytes value)
+{
+    hr_bytes type = take(&value, ';');
+    return !type.size || equals(type, TEXT("inline")) ? 0 : DOWNLOAD;
+}
+
+static uint32_t coding(hr_bytes value)
+{
+    while (value.size) {
+        hr_bytes name = take(&value, ',');
+        if (name.size && !equals(name, TEXT("identity")))
+            return CODED;
+    }
+    return 0;
+}
+
+void hr_response_header(hr_response *response, hr_bytes name, hr_bytes value)
+{
+    switch (name.size) {
+    case 4:
+        if (equals(name, TEXT("etag")))
+            response->flags |= VALIDATOR;
+        else if (equals(name, TEXT("vary")) &&
+                 (list_holds(value, TEXT("sec-fetch-dest")) || list_holds(value, TEXT("*"))))
+            response->flags |= VARIES;
+        break;
+    case 7:
+        if (equals(name, TEXT("expires")))
+            response->flags |= CACHING_SAID;
+        break;
+    case 12:
+        if (equals(name, TEXT("content-type")))
+            response->flags |= media_type(value);
+        break;
+    case 13:
+        if (equals(name, TEXT("cache-control")))
+            response->flags |= CACHING_SAID;
+        else if (equals(name, TEXT("last-modified")))
+            response->flags |= VALIDATOR;
+        break;
+    case 16:
+        if (equals(name, TEXT("content-encoding")))
+            response->flags |= coding(value);
+        break;
+    case 19:
+        if (equals(name, TEXT("content-disposition")))
+            response->flags |= disposition(value);
+        break;
+    default:
+        break;
+    }
+}
+
+/* RFC 9110: these have no content, or (206) a part of it. */
+static bool status_has_document(int status)
+{
+    return status >= 200 && status != 204 && status != 205 && status != 206 && status != 304;
+}
+
+static hr_page refuse(hr_response *response, const char *reason)
+{
+    response->page = HR_PAGE_NO;
+    response->reason = reason;
+    return HR_PAGE_NO;
+}
+
+hr_page hr_response_page(hr_response *response)
+{
+    const uint32_t flags = response->flags;
+
+    if (response->page == HR_PAGE_NO)
+        return HR_PAGE_NO;
+    if (!status_has_document(response->status) || flags & (TYPE_OTHER | DOWNLOAD))
+        return refuse(response, NULL);
+    if (flags & TYPE_XHTML)
+        return refuse(response, "it is application/xhtml+xml, and only text/html gets the script");
+    if (!(flags & TYPE_SEEN)) /* a redirect mostly has none, and no one to look at it */
+        return refuse(response, response->status / 100 == 3 ? NULL : "it has no Content-Type");
+    if (flags & CHARSET_FOREIGN)
+        return refuse(response, "its charset is not known to be a superset of ASCII");
+    if (flags & CODED)
+        return refuse(response, "its body comes compressed: let the app compress only what "
+                                "Accept-Encoding allows, or not while debugging");
+    return response->page;
+}
+
+bool hr_response_header_drops(hr_bytes name)
+{
+    switch (name.size) {
+    case 4:
+        return equals(name, TEXT("etag"));
+    case 6:
+        return equals(name, TEXT("digest"));
+    case 11:
+        return equals(name, TEXT("content-md5")) || equals(name, TEXT("repr-digest"));
+    case 13:
+        return equals(name, TEXT("last-modified")) || equals(name, TEXT("accept-ranges"));
+    case 14:
+        return equals(name, TEXT("content-digest"));
+    default:
+        return false;
+    }
+}
+
+bool hr_response_wants_no_cache(const hr_response *response)
+{
+    return !(response->flags & CACHING_SAID);
+}
+
+bool hr_response_wants_vary(const hr_response *response)
+{
+    return !(response->flags & VARIES);
+}
+
+bool hr_response_cached_by_guess(const hr_response *response)
+{
+    return (response->flags & (VALIDATOR | CACHING_SAID | NOT_KEPT)) == VALIDATOR;
+}

@@ -1,0 +1,393 @@
+/*
+ * Reading directories. A watch is added before the directory is read, so that whatever the reading
+ * misses makes an event.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "hash.h"
+#include "look.h"
+#include "watcher.h"
+
+/* File systems that change without telling: written from elsewhere (network, virtual machines), or
+ * below (overlay, FUSE). */
+static const struct {
+    uint32_t type;
+    const char *name;
+} untold[] = {
+    {0x6969, "NFS"},    {0x517B, "SMB"},      {0xFF534D42, "CIFS"},    {0xFE534D42, "SMB2"},
+    {0x01021997, "9p"}, {0x65735546, "FUSE"}, {0x794C7630, "overlay"}, {0x786F4256, "vboxsf"},
+};
+
+#define HASH_SLICE      HR_MILLISECONDS(2)
+#define HASH_FILE_LIMIT (1 << 20) /* of one file of the baseline, bytes */
+
+static uint64_t identity_key(uint64_t device, uint64_t inode)
+{
+    uint64_t identity[2] = {device, inode};
+    return hr_hash(identity, sizeof identity, 0);
+}
+
+/* Is the directory still where its node says? */
+static bool stands(hr_watch *watch, const hr_node *node)
+{
+    struct stat status;
+    return hr_node_path(node, &watch->path) == HR_OK &&
+           hr_look(watch->path.data, &status) == HR_KIND_DIRECTORY &&
+           status.st_dev == node->directory->device && status.st_ino == node->directory->inode;
+}
+
+void hr_scan_release(hr_watch *watch, hr_node *node)
+{
+    hr_directory *directory = node->directory;
+    uint64_t key = identity_key(directory->device, directory->inode);
+    if (hr_map_get(&watch->identities, key) == node)
+        hr_map_remove(&watch->identities, key);
+    if (directory->aliased)
+        hr_watch_lost(watch); /* the other name may stand, and now it is the only one */
+    hr_notify_remove(watch, node);
+    watch->polled -= directory->polled;
+    *directory = (hr_directory){.children = directory->children, .watch = -1};
+}
+
+bool hr_scan_claim(hr_watch *watch, hr_node *node, const struct stat *status)
+{
+    hr_directory *directory = node->directory;
+    if (directory && directory->device == status->st_dev && directory->inode == status->st_ino)
+        return true;
+    uint64_t key = identity_key(status->st_dev, status->st_ino);
+    hr_node *holder = hr_map_get(&watch->identities, key);
+    if (holder && holder != node && stands(watch, holder)) {
+        holder->directory->aliased = true;
+        return false;
+    }
+    if (directory)
+        hr_scan_release(watch, node);
+    else if (hr_tree_make_directory(&watch->tree, node) != HR_OK)
+        goto lost;
+    if (hr_map_set(&watch->identities, key, node) != HR_OK)
+        goto lost;
+    node->directory->device = status->st_dev;
+    node->directory->inode = status->st_ino;
+    node->flags |= HR_NODE_REPLACED;
+    return true;
+lost:
+    hr_watch_lost(watch);
+    return node->directory != NULL;
+}
+
+static const char *untold_name(const char *path)
+{
+    struct statfs status;
+    if (statfs(path, &status) != 0)
+        return NULL;
+    for (size_t i = 0; i < sizeof untold / sizeof *untold; i++)
+        if (untold[i].type == (uint32_t)status.f_type)
+            return untold[i].name;
+    return NULL;
+}
+
+static bool must_poll(hr_watch *watch, const hr_node *node, const char *path)
+{
+    if (watch->options.polling != HR_POLLING_AUTO)
+        return watch->options.polling == HR_POLLING_ALWAYS;
+    if (node->directory->watch < 0)
+        return true;
+    const hr_node *parent = node->parent;
+    if (parent && parent->directory->device == node->directory->device)
+        return parent->directory->polled && parent->directory->watch >= 0;
+    const char *name = untold_name(path);
+    if (name)
+        hr_watch_note(watch, HR_LEVEL_DEBUG,
+                      "%s is on %s, which may change without telling: polled as well", path, name);
+    return name != NULL;
+}
+
+static void watch_directory(hr_watch *watch, hr_node *node, const char *path)
+{
+    hr_notify_add(watch, node, path);
+    watch->polled -= node->directory->polled;
+    node->directory->polled = must_poll(watch, node, path);
+    watch->polled += node->directory->polled;
+}
+
+static void enqueue(hr_watch *watch, hr_node *directory)
+{
+    if (watch->queue_count == watch->queue_capacity) {
+        size_t capacity = watch->queue_capacity ? watch->queue_capacity * 2 : 64;
+        hr_node **grown = realloc(watch->queue, capacity * sizeof *grown);
+        if (!grown) {
+            hr_watch_lost(watch);
+            return;
+        }
+        watch->queue = grown;
+        watch->queue_capacity = capacity;
+    }
+    watch->queue[watch->queue_count++] = directory;
+}
+
+static void meet_directory(hr_watch *watch, hr_node *node, const struct stat *status, bool deep)
+{
+    if (node->flags & HR_NODE_DELIVERED)
+        hr_watch_hint(watch, node, HR_HINT_DONE);
+    if (!hr_scan_claim(watch, node, status)) {
+        if (node->directory)
+            hr_watch_hint(watch, node, HR_HINT_DONE);
+        return;
+    }
+    if (deep || (node->flags & HR_NODE_REPLACED))
+        enqueue(watch, node);
+}
+
+static void meet_file(hr_watch *watch, hr_node *node, const struct stat *status)
+{
+    hr_stamp stamp = hr_stamp_of(status);
+    if (watch->reading_baseline && !node->hint && !(node->flags & HR_NODE_DELIVERED)) {
+        node->flags |= HR_NODE_DELIVERED;
+        watch->tree.files++;
+        watch->hashing = true;
+        if (stamp.ctime_ns > watch->started_ns) /* changed since the start: that is news */
+            hr_watch_hint(watch, node, HR_HINT_DONE);
+        else
+            node->stamp = stamp;
+        return;
+    }
+    if (node->directory || !(node->flags & HR_NODE_DELIVERED) ||
+        !hr_stamp_equal(&stamp, &node->stamp))
+        if (node->hint != HR_HINT_DIRTY)
+            hr_watch_hint(watch, node, HR_HINT_DONE);
+}
+
+static void meet(hr_watch *watch, hr_node *parent, int fd, const char *name, bool deep)
+{
+    struct stat status;
+    if (fstatat(fd, name, &status, 0) != 0)
+        return;
+    bool directory = S_ISDIR(status.st_mode);
+    if ((!directory && !S_ISREG(status.st_mode)) ||
+        hr_ignore_matches(&watch->ignore, name, directory))
+        return;
+    hr_node *node;
+    if (hr_tree_child(&watch->tree, parent, (hr_bytes){name, strlen(name)}, &node) != HR_OK) {
+        hr_watch_lost(watch);
+        return;
+    }
+    node->seen = watch->reading;
+    if (directory)
+        meet_directory(watch, node, &status, deep);
+    else
+        meet_file(watch, node, &status);
+}
+
+/* Ignored without asking the file system, as far as the kind is known from the listing. */
+static bool ignored_by_kind(const hr_watch *watch, const struct dirent *entry)
+{
+    if (entry->d_type != DT_DIR && entry->d_type != DT_REG)
+        return false;
+    return hr_ignore_matches(&watch->ignore, entry->d_name, entry->d_type == DT_DIR);
+}
+
+static void hint_missing(hr_watch *watch, hr_node *directory)
+{
+    hr_node *next;
+    for (hr_node *node = directory->directory->children; node; node = next) {
+        next = node->next;
+        if (node->seen != watch->reading && node->hint != HR_HINT_GONE &&
+            ((node->flags & HR_NODE_DELIVERED) || node->directory))
+            hr_watch_hint(watch, node, HR_HINT_GONE);
+    }
+}
+
+static bool is_virtual_environment(const hr_node *directory, int fd)
+{
+    return directory->parent && faccessat(fd, "pyvenv.cfg", F_OK, 0) == 0;
+}
+
+static void note_unopened(hr_watch *watch, const char *path)
+{
+    if ((errno != EMFILE && errno != ENFILE) || watch->noted_descriptors)
+        return;
+    watch->noted_descriptors = true;
+    hr_watch_note(watch, HR_LEVEL_WARNING,
+                  "no file descriptor is left to read %s (%s): raise the limit (ulimit -n); it is "
+                  "tried again",
+                  path, strerror(errno));
+}
+
+static void read_directory(hr_watch *watch, hr_node *directory, bool deep)
+{
+    hr_buffer path = {0}; /* of its own: the nodes met need watch->path */
+    DIR *listing = NULL;
+    int fd = -1;
+    if (hr_node_path(directory, &path) != HR_OK) {
+        hr_watch_lost(watch);
+        goto done;
+    }
+    if ((directory->flags & HR_NODE_REPLACED) ||
+        (directory->directory->watch < 0 && !directory->directory->polled))
+        watch_directory(watch, directory, path.data);
+    watch->reading++;
+    directory->flags &= (uint8_t)~HR_NODE_REPLACED;
+    fd = open(path.data, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0) {
+        note_unopened(watch, path.data);
+        if (errno == EMFILE || errno == ENFILE || errno == ENOMEM)
+            hr_watch_lost(watch);
+        else
+            hint_missing(watch, directory);
+        goto done;
+    }
+    if (is_virtual_environment(directory, fd)) {
+        hint_missing(watch, directory);
+        goto done;
+    }
+    listing = fdopendir(fd);
+    if (!listing) {
+        hr_watch_lost(watch);
+        goto done;
+    }
+    for (struct dirent *entry; (entry = readdir(listing)) && !hr_watch_stopping(watch);) {
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+            continue;
+        if (!ignored_by_kind(watch, entry))
+            meet(watch, directory, fd, entry->d_name, deep);
+    }
+    if (!hr_watch_stopping(watch))
+        hint_missing(watch, directory);
+done:
+    if (listing)
+        closedir(listing);
+    else if (fd >= 0)
+        close(fd);
+    hr_buffer_fini(&path);
+}
+
+static void read_queue(hr_watch *watch, bool deep)
+{
+    while (watch->queue_count && !hr_watch_stopping(watch))
+        read_directory(watch, watch->queue[--watch->queue_count], deep);
+    watch->queue_count = 0;
+}
+
+void hr_scan(hr_watch *watch, hr_node *directory, bool deep)
+{
+    enqueue(watch, directory);
+    read_queue(watch, deep);
+}
+
+void hr_scan_roots(hr_watch *watch, bool deep)
+{
+    for (size_t i = 0; i < watch->root_count && !hr_watch_stopping(watch); i++) {
+        hr_node *root = watch->roots[i].node;
+        struct stat status;
+        hr_notify_anchor(watch, (uint32_t)i);
+        if (hr_node_path(root, &watch->path) != HR_OK) {
+            hr_watch_lost(watch);
+            continue;
+        }
+        if (hr_look(watch->path.data, &status) != HR_KIND_DIRECTORY) {
+            if (root->directory)
+                hr_watch_hint(watch, root, HR_HINT_GONE);
+            continue;
+        }
+        if (hr_scan_claim(watch, root, &status))
+            hr_scan(watch, root, deep);
+    }
+}
+
+/* The next directory in a walk of the tree below `top`, or NULL. */
+static hr_node *next_directory(hr_node *node, const hr_node *top)
+{
+    hr_node *next = node->directory->children;
+    for (;;) {
+        while (next && !next->directory)
+            next = next->next;
+        if (next || node == top)
+            return next;
+        next = node->next;
+        node = node->parent;
+    }
+}
+
+static void enqueue_polled(hr_watch *watch, hr_node *top)
+{
+    for (hr_node *node = top; node; node = next_directory(node, top))
+        if (node->directory->polled)
+            enqueue(watch, node);
+}
+
+bool hr_scan_polled(hr_watch *watch)
+{
+    uint64_t last = watch->settle.last;
+    size_t pending = watch->tree.pending_count;
+    for (size_t i = 0; i < watch->root_count; i++) {
+        hr_node *root = watch->roots[i].node;
+        struct stat status;
+        if (hr_node_path(root, &watch->path) != HR_OK)
+            continue;
+        bool there = hr_look(watch->path.data, &status) == HR_KIND_DIRECTORY;
+        bool same = there && root->directory && root->directory->device == status.st_dev &&
+                    root->directory->inode == status.st_ino;
+        if (!same && (there || root->directory) && !root->hint)
+            hr_watch_hint(watch, root, HR_HINT_DONE);
+        if (same)
+            enqueue_polled(watch, root);
+    }
+    read_queue(watch, false);
+    return watch->settle.last != last || watch->tree.pending_count != pending;
+}
+
+static void hash_node(hr_watch *watch, hr_node *node)
+{
+    hr_stamp stamp;
+    uint64_t hash;
+    if (hr_node_path(node, &watch->path) != HR_OK)
+        return;
+    off_t limit = HASH_FILE_LIMIT;
+    if ((uint64_t)limit > watch->hash_budget)
+        limit = (off_t)watch->hash_budget;
+    switch (
+        hr_look_content(watch->path.data, limit, watch->scratch, HR_SCRATCH_SIZE, &stamp, &hash)) {
+    case HR_CONTENT_READ:
+        if (!hr_stamp_equal(&stamp, &node->stamp)) {
+            hr_watch_hint(watch, node, HR_HINT_DONE);
+            return;
+        }
+        node->content = hash;
+        node->flags |= HR_NODE_HASHED;
+        watch->hash_budget -= (uint64_t)stamp.size;
+        return;
+    case HR_CONTENT_SKIPPED:
+        node->flags |= HR_NODE_SKIP_HASH;
+        return;
+    case HR_CONTENT_CHANGING:
+    case HR_CONTENT_GONE:
+        hr_watch_hint(watch, node, HR_HINT_DONE);
+        return;
+    }
+}
+
+void hr_scan_hash(hr_watch *watch)
+{
+    uint64_t end = hr_clock_monotonic() + HASH_SLICE;
+    if (watch->hash_capacity != watch->tree.capacity) { /* the table grew: begin again */
+        watch->hash_capacity = watch->tree.capacity;
+        watch->hash_slot = 0;
+    }
+    while (watch->hash_slot < watch->tree.capacity) {
+        for (hr_node *node = watch->tree.table[watch->hash_slot]; node; node = node->chain)
+            if ((node->flags & HR_NODE_DELIVERED) && !node->hint &&
+                !(node->flags & (HR_NODE_HASHED | HR_NODE_SKIP_HASH)))
+                hash_node(watch, node);
+        watch->hash_slot++;
+        if (hr_clock_monotonic() >= end)
+            return;
+    }
+    watch->hashing = false;
+}

@@ -1,0 +1,72 @@
+#include <string.h>
+
+#include "hotreload.h"
+
+#define TAG_PREFIX "<script async=\"\" src=\""
+
+hr_bytes hr_tag_prefix(void)
+{
+    return (hr_bytes){TAG_PREFIX, strlen(TAG_PREFIX)};
+}
+
+static hr_status append_text(hr_buffer *out, const char *text)
+{
+    return hr_buffer_append(out, text, strlen(text));
+}
+
+/* What a byte must be written as in a double-quoted attribute value of HTML and of XML, on one
+ * line; NULL: as it is. */
+static const char *reference(char c)
+{
+    switch (c) {
+    case '&':
+        return "&amp;";
+    case '"':
+        return "&quot;";
+    case '<':
+        return "&lt;";
+    case '>':
+        return "&gt;";
+    case '\n':
+        return "&#10;";
+    case '\r':
+        return "&#13;";
+    default:
+        return NULL;
+    }
+}
+
+static hr_status append_value(hr_buffer *out, hr_bytes value)
+{
+    size_t plain = 0; /* where the bytes begin that are yet to be appended as they are */
+
+    for (size_t i = 0; i < value.size; i++) {
+        const char *escaped = reference(value.data[i]);
+        if (!escaped)
+            continue;
+        if (hr_buffer_append(out, value.data + plain, i - plain) || append_text(out, escaped))
+            return HR_NOMEM;
+        plain = i + 1;
+    }
+    return hr_buffer_append(out, value.size ? value.data + plain : NULL, value.size - plain);
+}
+
+hr_status hr_tag_format(hr_bytes script_url, hr_cursor cursor, hr_bytes nonce, hr_buffer *out)
+{
+    const size_t before = out->size;
+    char text[HR_CURSOR_SIZE];
+
+    hr_cursor_format(cursor, text);
+    if (append_text(out, TAG_PREFIX) || append_value(out, script_url) ||
+        append_text(out, "\" data-cursor=\"") || hr_buffer_append(out, text, sizeof text))
+        goto fail;
+    if (nonce.size && (append_text(out, "\" nonce=\"") || append_value(out, nonce)))
+        goto fail;
+    if (append_text(out, "\"></script>"))
+        goto fail;
+    return HR_OK;
+
+fail:
+    out->size = before;
+    return HR_NOMEM;
+}

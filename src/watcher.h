@@ -1,0 +1,137 @@
+/*
+ * The inside of hr_watch, shared by its four sources. Everything here runs on the watcher's thread.
+ *
+ *   watch.c   the public face, the thread and its loop
+ *   notify.c  inotify: events become hints
+ *   scan.c    reading directories: what differs from the tree becomes a hint
+ *   flush.c   looking at what was hinted: what is true becomes a batch
+ */
+#ifndef HR_WATCHER_H
+#define HR_WATCHER_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "ignore.h"
+#include "map.h"
+#include "tree.h"
+
+/* A directory above a root, watched to see the root come and go. */
+typedef struct hr_anchor {
+    int watch;
+    uint32_t root;
+    hr_bytes name; /* of the next component towards the root; lies in the root's path */
+} hr_anchor;
+
+typedef struct hr_root {
+    hr_node *node;
+    hr_buffer lock; /* path of git's index.lock, NUL-terminated, or empty */
+} hr_root;
+
+/* A change that will be delivered; its path lies in the arena. */
+typedef struct hr_found {
+    uint32_t root;
+    hr_op op;
+    size_t path;
+    size_t size;
+} hr_found;
+
+enum { HR_SCRATCH_SIZE = 64 << 10 };
+
+struct hr_watch {
+    hr_watch_options options;
+    hr_ignore ignore;
+    hr_tree tree;
+    hr_settle settle;
+    hr_root *roots;
+    size_t root_count;
+
+    int inotify; /* or -1: none to be had, or not wanted */
+    int wake;
+    hr_map watches;    /* descriptor → node */
+    hr_map identities; /* hash of device and inode → node */
+    hr_anchor *anchors;
+    size_t anchor_count;
+
+    bool reading_baseline; /* what is found now is known, not news */
+    bool incomplete;       /* something was lost: compare the whole tree at the next flush */
+    bool hashing;          /* files of the baseline remain to be hashed */
+    size_t hash_slot;      /* where in the tree's table */
+    size_t hash_capacity;  /* of the table when it was begun */
+    uint64_t hash_budget;  /* bytes of the baseline that may still be read */
+    uint32_t reading;      /* counts the directories read; see hr_node.seen */
+    size_t polled;         /* directories without native events */
+    int64_t started_ns;    /* by the file systems' clock */
+    uint64_t next_poll;
+    uint64_t next_try; /* a flush that could not end, or a lock that stands */
+    bool noted_limit;
+    bool noted_descriptors;
+
+    hr_buffer path;
+    char *scratch;   /* HR_SCRATCH_SIZE bytes */
+    hr_node **queue; /* directories to be read */
+    size_t queue_count;
+    size_t queue_capacity;
+
+    hr_found *found;
+    size_t found_count;
+    size_t found_capacity;
+    hr_buffer arena;
+
+    pthread_t thread;
+    bool running;
+    pthread_mutex_t mutex; /* of `ready` */
+    pthread_cond_t became_ready;
+    bool ready;
+    atomic_bool stop;
+    atomic_uint_fast64_t directories, files, polled_directories, wakeups, batches;
+};
+
+/* watch.c */
+bool hr_watch_stopping(const hr_watch *watch);
+__attribute__((format(printf, 3, 4))) void hr_watch_note(hr_watch *watch, hr_level level,
+                                                         const char *format, ...);
+
+/* A node needs a look. A name that was never delivered and has gone is forgotten at once: the node
+ * may be freed. */
+void hr_watch_hint(hr_watch *watch, hr_node *node, hr_hint hint);
+
+/* The tree is not to be trusted any more: compare all of it at the next flush. */
+void hr_watch_lost(hr_watch *watch);
+
+/* notify.c */
+void hr_notify_open(hr_watch *watch);
+void hr_notify_close(hr_watch *watch);
+void hr_notify_drain(hr_watch *watch);
+
+/* Watches a directory whose path is given; sets whether it has to be polled. */
+void hr_notify_add(hr_watch *watch, hr_node *node, const char *path);
+void hr_notify_remove(hr_watch *watch, hr_node *node);
+
+/* Watches what stands above a root: all of it for renames, and for the root's own name where the
+ * root is absent or a link. */
+void hr_notify_anchor(hr_watch *watch, uint32_t root);
+
+/* scan.c */
+
+/* Takes a directory into the tree, or finds that another name of it is there already (false). */
+bool hr_scan_claim(hr_watch *watch, hr_node *node, const struct stat *status);
+void hr_scan_release(hr_watch *watch, hr_node *node);
+
+/* Reads directories and hints at what differs: this one, and those below that are new or, if
+ * `deep`, all. */
+void hr_scan(hr_watch *watch, hr_node *directory, bool deep);
+void hr_scan_roots(hr_watch *watch, bool deep);
+
+/* Reads every polled directory. True: it hinted at something. */
+bool hr_scan_polled(hr_watch *watch);
+
+/* Hashes files of the baseline for a moment; clears `hashing` when all are done. */
+void hr_scan_hash(hr_watch *watch);
+
+/* flush.c */
+
+/* Looks at everything that was hinted at and delivers what is true. Later, if a lock stands. */
+void hr_flush(hr_watch *watch, uint64_t now);
+
+#endif

@@ -1,0 +1,6 @@
+"""End with a clear message where this Python is too old for the package."""
+
+import sys
+
+if sys.version_info < (3, 10):
+    sys.exit(f"Python 3.10 or newer is needed, this is {sys.version.split()[0]}: make PYTHON=python3.12 ...")
