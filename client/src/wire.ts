@@ -1,0 +1,28 @@
+/** The first event of every connection. */
+export interface Hello {
+  boot: string;
+  cursor: string;
+  /** What happened since the cursor that we came with is unknown. */
+  reload: boolean;
+}
+
+export interface Change {
+  /** Relative to the server's working directory, or to the watched root. */
+  path: string;
+  /** The address under which the app serves the file, if it does. */
+  url: string | null;
+  kind: 'css' | 'image' | 'font' | 'script' | 'other';
+  op: 'added' | 'modified' | 'removed';
+}
+
+export interface Update {
+  type: 'css' | 'reload' | 'shutdown';
+  files: string[];
+  changes: Change[];
+}
+
+/** A cursor is `<boot>.<sequence>`; boot names one run of the server. */
+export const bootOf = (cursor: string): string => cursor.split('.')[0]!;
+
+/** Sequences have a fixed width, so within one boot the order of the text is the order in time. */
+export const isLater = (a: string, b: string): boolean => bootOf(a) === bootOf(b) && a > b;
