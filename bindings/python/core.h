@@ -1,0 +1,174 @@
+/*
+ * starlette_hot_reload._core: the engine and the request path, for CPython.
+ *
+ *   Engine    a watch, a journal and a wire, with the notes that the watcher's thread leaves
+ *   Layer     the ASGI middleware; decides from the request
+ *   Send      one response; decides from its head and its first bytes
+ *   Sequence  an awaitable that sends two messages, one after the other
+ *   Ready     an awaitable that is done
+ *
+ * Limited API of CPython 3.10. Functions that return PyObject * return a new reference, or NULL
+ * with an exception set, unless they say otherwise.
+ */
+#ifndef CORE_H
+#define CORE_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include "hotreload.h"
+
+#define CORE_STRING_MAP(X)                                                                         \
+    X(app, "app")                                                                                  \
+    X(body, "body")                                                                                \
+    X(extensions, "extensions")                                                                    \
+    X(headers, "headers")                                                                          \
+    X(http, "http")                                                                                \
+    X(http_response_body, "http.response.body")                                                    \
+    X(http_response_pathsend, "http.response.pathsend")                                            \
+    X(http_response_start, "http.response.start")                                                  \
+    X(http_response_trailers, "http.response.trailers")                                            \
+    X(http_response_zerocopysend, "http.response.zerocopysend")                                    \
+    X(lifespan, "lifespan")                                                                        \
+    X(mark, "starlette_hot_reload")                                                                \
+    X(method, "method")                                                                            \
+    X(more_body, "more_body")                                                                      \
+    X(path, "path")                                                                                \
+    X(root_path, "root_path")                                                                      \
+    X(status, "status")                                                                            \
+    X(throw_, "throw")                                                                             \
+    X(trailers, "trailers")                                                                        \
+    X(type, "type")
+
+typedef struct core_state {
+    PyTypeObject *engine_type;
+    PyTypeObject *layer_type;
+    PyTypeObject *ready_type;
+    PyTypeObject *send_type;
+    PyTypeObject *sequence_type;
+    PyTypeObject *stats_type;
+    PyObject *coroutine_type; /* types.CoroutineType, which the limited API does not name */
+    PyObject *ready;          /* the only instance */
+    PyObject *no_cache;       /* (b"cache-control", b"no-cache") */
+    PyObject *vary;           /* (b"vary", b"Sec-Fetch-Dest") */
+    PyObject *identity;       /* b"identity" */
+#define CORE_STRING_FIELD(name, text) PyObject *str_##name;
+    CORE_STRING_MAP(CORE_STRING_FIELD)
+#undef CORE_STRING_FIELD
+} core_state;
+
+/* The types cannot be subclassed, so that the type of an object is the one made for its module. */
+static inline core_state *core_state_of(PyObject *self)
+{
+    return PyType_GetModuleState(Py_TYPE(self));
+}
+
+extern PyType_Spec core_engine_spec;
+extern PyType_Spec core_layer_spec;
+extern PyType_Spec core_ready_spec;
+extern PyType_Spec core_send_spec;
+extern PyType_Spec core_sequence_spec;
+extern PyStructSequence_Desc core_stats_desc;
+
+/* ---- values -------------------------------------------------------------------------------- */
+
+/* Puts `value`, whose reference is stolen, in place of what `slot` holds. */
+static inline void core_set(PyObject **slot, PyObject *value)
+{
+    PyObject *old = *slot;
+    *slot = value;
+    Py_XDECREF(old);
+}
+
+/* A dict's item, borrowed; NULL without an exception if it has none. */
+static inline PyObject *core_get(PyObject *dict, PyObject *key)
+{
+    PyObject *item = PyDict_GetItemWithError(dict, key);
+    if (!item && PyErr_Occurred())
+        PyErr_Clear();
+    return item;
+}
+
+/* Are these two strings equal? Interned ones cost a comparison of pointers. */
+static inline bool core_equal(PyObject *text, PyObject *interned)
+{
+    return text == interned ||
+           (text && PyUnicode_Check(text) && PyUnicode_Compare(text, interned) == 0);
+}
+
+/* Lends the bytes of a bytes object, or the UTF-8 of a str. false, without an exception, for
+ * anything else. */
+bool core_bytes(PyObject *object, hr_bytes *out);
+bool core_text(PyObject *object, hr_bytes *out);
+
+/* Sets the exception for a status, and returns NULL. `subject` may be NULL. */
+PyObject *core_raise(hr_status status, PyObject *subject);
+
+/* Raises what throw(type[, value[, traceback]]) was given, as a coroutine that has not begun does.
+ */
+PyObject *core_throw(PyObject *args);
+
+/* ---- headers ------------------------------------------------------------------------------- */
+
+/* A list or tuple of (name, value). Nothing may run between open and the last item. */
+typedef struct core_headers {
+    PyObject *object; /* borrowed; NULL: there are none */
+    Py_ssize_t size;
+    bool is_list;
+} core_headers;
+
+/* `object` may be NULL. false, without an exception: not a list or a tuple. */
+bool core_headers_open(PyObject *object, core_headers *out);
+
+/* The pair at `index`, borrowed, with its bytes lent; NULL without an exception if it is not a pair
+ * of bytes. */
+PyObject *core_headers_at(const core_headers *headers, Py_ssize_t index, hr_bytes *name,
+                          hr_bytes *value);
+
+/* ---- notes --------------------------------------------------------------------------------- */
+
+/* What the watcher's thread has to say, until Python comes to fetch it. Safe for any thread; knows
+ * nothing of Python. */
+typedef struct core_notes core_notes;
+
+typedef struct core_note {
+    struct core_note *next;
+    hr_level level;
+    char text[]; /* UTF-8, terminated */
+} core_note;
+
+core_notes *core_notes_new(void); /* NULL: no memory */
+void core_notes_free(core_notes *notes);
+
+/* Keeps a copy of `text`; what finds no room is counted. */
+void core_notes_add(core_notes *notes, hr_level level, const char *text);
+
+/* The notes so far, oldest first; each to be freed by free(). `lost`: how many found no room. */
+core_note *core_notes_take(core_notes *notes, size_t *lost);
+
+/* Leaves a note on a batch. */
+void core_notes_batch(core_notes *notes, const hr_batch *batch);
+
+/* ---- between the types --------------------------------------------------------------------- */
+
+/* The cursor of this moment. `engine` is an Engine. */
+hr_cursor core_engine_now(PyObject *engine);
+
+/* Appends the address of the client's script. HR_NOMEM. `root_path` may be NULL. */
+hr_status core_layer_script(PyObject *layer, PyObject *root_path, hr_buffer *out);
+
+/* Tells the person once why a response has no tag. Raises nothing. */
+void core_layer_warn(PyObject *layer, PyObject *path, const char *reason);
+
+typedef enum core_aim {
+    CORE_AIM_CACHE, /* only sees to it that no browser keeps the response by guess */
+    CORE_AIM_PAGE   /* injects it if it is a document */
+} core_aim;
+
+PyObject *core_send_new(core_state *state, PyObject *layer, PyObject *inner, PyObject *scope,
+                        const hr_request *request, hr_cursor cursor, core_aim aim);
+
+/* Will call inner(first), await that, then inner(second), and await that. */
+PyObject *core_sequence_new(core_state *state, PyObject *inner, PyObject *first, PyObject *second);
+
+#endif

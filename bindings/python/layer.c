@@ -1,0 +1,386 @@
+#include <string.h>
+
+#include "core.h"
+
+typedef struct core_layer {
+    PyObject_HEAD core_state *state; /* lives as long as the type */
+    PyObject *app;
+    PyObject *endpoint; /* async (scope, receive, send) */
+    PyObject *lifespan; /* async (app, scope, receive, send) */
+    PyObject *start;    /* (scope) -> Engine | None */
+    PyObject *warn;     /* (path, reason) */
+    PyObject *engine;   /* NULL: to be started by the next request */
+    PyObject *events_path;
+    hr_bytes events; /* lent by `events_path` */
+} core_layer;
+
+/* ---- life ---------------------------------------------------------------------------------- */
+
+static PyObject *layer_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"app", "events_path", "endpoint", "lifespan", "start", "warn", NULL};
+    PyObject *app;
+    PyObject *events_path;
+    PyObject *endpoint;
+    PyObject *lifespan;
+    PyObject *start;
+    PyObject *warn;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O$UOOOO", names, &app, &events_path, &endpoint,
+                                     &lifespan, &start, &warn))
+        return NULL;
+    hr_bytes events;
+    if (!core_text(events_path, &events))
+        return core_raise(HR_INVALID, events_path);
+    PyObject *self = PyType_GenericAlloc(type, 0);
+    if (!self)
+        return NULL;
+    core_layer *layer = (core_layer *)self;
+    layer->state = core_state_of(self);
+    layer->app = Py_NewRef(app);
+    layer->endpoint = Py_NewRef(endpoint);
+    layer->lifespan = Py_NewRef(lifespan);
+    layer->start = Py_NewRef(start);
+    layer->warn = Py_NewRef(warn);
+    layer->events_path = Py_NewRef(events_path);
+    layer->events = events;
+    return self;
+}
+
+static int layer_traverse(PyObject *self, visitproc visit, void *arg)
+{
+    core_layer *layer = (core_layer *)self;
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(layer->app);
+    Py_VISIT(layer->endpoint);
+    Py_VISIT(layer->lifespan);
+    Py_VISIT(layer->start);
+    Py_VISIT(layer->warn);
+    Py_VISIT(layer->engine);
+    return 0;
+}
+
+static int layer_clear(PyObject *self)
+{
+    core_layer *layer = (core_layer *)self;
+    Py_CLEAR(layer->app);
+    Py_CLEAR(layer->endpoint);
+    Py_CLEAR(layer->lifespan);
+    Py_CLEAR(layer->start);
+    Py_CLEAR(layer->warn);
+    Py_CLEAR(layer->engine);
+    return 0;
+}
+
+static void layer_dealloc(PyObject *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    layer_clear(self);
+    Py_CLEAR(((core_layer *)self)->events_path);
+    PyObject_GC_Del(self);
+    Py_DECREF(type);
+}
+
+/* ---- for Send ------------------------------------------------------------------------------ */
+
+void core_layer_warn(PyObject *self, PyObject *path, const char *reason)
+{
+    core_layer *layer = (core_layer *)self;
+    PyObject *text = PyUnicode_FromString(reason);
+    PyObject *result =
+        text ? PyObject_CallFunctionObjArgs(layer->warn, path ? path : Py_None, text, NULL) : NULL;
+    if (!result)
+        PyErr_WriteUnraisable(self);
+    Py_XDECREF(result);
+    Py_XDECREF(text);
+}
+
+/* RFC 3986, section 3.3: what a path may hold as it is. */
+static bool is_path_byte(unsigned char byte)
+{
+    return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
+           (byte >= '0' && byte <= '9') || (byte && strchr("/-._~!$&'()*+,;=:@", byte));
+}
+
+static hr_status append_quoted(hr_bytes path, hr_buffer *out)
+{
+    static const char digits[] = "0123456789ABCDEF";
+    hr_status status = HR_OK;
+    size_t plain = 0;
+    for (size_t i = 0; i <= path.size && status == HR_OK; i++) {
+        if (i < path.size && is_path_byte((unsigned char)path.data[i]))
+            continue;
+        status = hr_buffer_append(out, path.data + plain, i - plain);
+        plain = i + 1;
+        if (i < path.size && status == HR_OK) {
+            unsigned char byte = (unsigned char)path.data[i];
+            const char coded[] = {'%', digits[byte >> 4], digits[byte & 15]};
+            status = hr_buffer_append(out, coded, sizeof coded);
+        }
+    }
+    return status;
+}
+
+/* Two slashes in front would name another host. */
+static hr_bytes trim_slashes(hr_bytes path)
+{
+    while (path.size > 1 && path.data[0] == '/' && path.data[1] == '/') {
+        path.data++;
+        path.size--;
+    }
+    while (path.size && path.data[path.size - 1] == '/')
+        path.size--;
+    return path;
+}
+
+hr_status core_layer_script(PyObject *self, PyObject *root_path, hr_buffer *out)
+{
+    static const char name[] = "/client.js";
+    hr_bytes root = {0};
+    hr_status status = HR_OK;
+    if (core_text(root_path, &root))
+        status = append_quoted(trim_slashes(root), out);
+    if (status == HR_OK)
+        status = append_quoted(((core_layer *)self)->events, out);
+    if (status == HR_OK)
+        status = hr_buffer_append(out, name, sizeof name - 1);
+    return status;
+}
+
+/* ---- the request --------------------------------------------------------------------------- */
+
+static bool is_below(hr_bytes path, hr_bytes prefix)
+{
+    return path.size >= prefix.size && memcmp(path.data, prefix.data, prefix.size) == 0 &&
+           (path.size == prefix.size || path.data[prefix.size] == '/');
+}
+
+/* Servers and frameworks disagree whether `path` begins with `root_path`. */
+static bool is_ours(core_layer *layer, PyObject *scope)
+{
+    hr_bytes path;
+    hr_bytes root;
+    if (!core_text(core_get(scope, layer->state->str_path), &path))
+        return false;
+    if (is_below(path, layer->events))
+        return true;
+    if (!core_text(core_get(scope, layer->state->str_root_path), &root))
+        return false;
+    while (root.size && root.data[root.size - 1] == '/')
+        root.size--;
+    if (!root.size || !is_below(path, root))
+        return false;
+    return is_below((hr_bytes){path.data + root.size, path.size - root.size}, layer->events);
+}
+
+/* The engine, borrowed; NULL without an exception: there is none to be had. */
+static PyObject *started_engine(core_layer *layer, PyObject *scope)
+{
+    if (layer->engine)
+        return layer->engine;
+    PyObject *engine = PyObject_CallFunctionObjArgs(layer->start, scope, NULL);
+    if (!engine) {
+        PyErr_WriteUnraisable(layer->start);
+        return NULL;
+    }
+    if (!Py_IS_TYPE(engine, layer->state->engine_type)) {
+        Py_DECREF(engine);
+        return NULL;
+    }
+    core_set(&layer->engine, engine);
+    return engine;
+}
+
+/* What the request says. false: it is not made as it should be. */
+static bool read_request(core_state *state, PyObject *scope, hr_request *request, bool *is_get)
+{
+    hr_bytes method;
+    core_headers headers;
+    if (!core_text(core_get(scope, state->str_method), &method) ||
+        !core_headers_open(core_get(scope, state->str_headers), &headers))
+        return false;
+    *is_get = method.size == 3 && memcmp(method.data, "GET", 3) == 0;
+    hr_request_init(request, method);
+    for (Py_ssize_t i = 0; i < headers.size; i++) {
+        hr_bytes name;
+        hr_bytes value;
+        if (!core_headers_at(&headers, i, &name, &value))
+            return false;
+        hr_request_header(request, name, value);
+    }
+    return true;
+}
+
+/* The headers that the app of a page may see. */
+static PyObject *page_headers(core_state *state, PyObject *object)
+{
+    core_headers headers;
+    PyObject *list = PyList_New(0);
+    if (!list || !core_headers_open(object, &headers))
+        return list;
+    for (Py_ssize_t i = 0; i < headers.size; i++) {
+        hr_bytes name;
+        hr_bytes value;
+        PyObject *pair = core_headers_at(&headers, i, &name, &value);
+        hr_header_action action = hr_request_header_action(name);
+        if (action == HR_HEADER_DROP)
+            continue;
+        PyObject *item;
+        if (action == HR_HEADER_IDENTITY) {
+            PyObject *key = PySequence_GetItem(pair, 0);
+            item = key ? PyTuple_Pack(2, key, state->identity) : NULL;
+            Py_XDECREF(key);
+        } else {
+            item = Py_NewRef(pair);
+        }
+        int failed = item ? PyList_Append(list, item) : -1;
+        Py_XDECREF(item);
+        if (failed) {
+            Py_DECREF(list);
+            return NULL;
+        }
+    }
+    return list;
+}
+
+/* Without the messages whose bytes we would not see. */
+static PyObject *page_extensions(core_state *state, PyObject *extensions)
+{
+    PyObject *copy = PyDict_Copy(extensions);
+    PyObject *names[] = {state->str_http_response_pathsend, state->str_http_response_zerocopysend};
+    for (int i = 0; copy && i < 2; i++) {
+        if (core_get(copy, names[i]) && PyDict_DelItem(copy, names[i]) < 0)
+            Py_CLEAR(copy);
+    }
+    return copy;
+}
+
+/* A copy of the scope, as the app of a page may see it. */
+static PyObject *page_scope(core_state *state, PyObject *scope)
+{
+    PyObject *copy = PyDict_Copy(scope);
+    if (!copy)
+        return NULL;
+    PyObject *headers = page_headers(state, core_get(scope, state->str_headers));
+    PyObject *extensions = core_get(scope, state->str_extensions);
+    extensions = extensions && PyDict_Check(extensions) ? page_extensions(state, extensions)
+                                                        : Py_NewRef(Py_None);
+    bool failed =
+        !headers || !extensions || PyDict_SetItem(copy, state->str_headers, headers) < 0 ||
+        (extensions != Py_None && PyDict_SetItem(copy, state->str_extensions, extensions) < 0) ||
+        PyDict_SetItem(copy, state->str_mark, Py_True) < 0;
+    Py_XDECREF(headers);
+    Py_XDECREF(extensions);
+    if (failed)
+        Py_CLEAR(copy);
+    return copy;
+}
+
+/* app(scope, receive, send) with a Send of ours; the app's own awaitable comes back. */
+static PyObject *call_wrapped(core_layer *layer, PyObject *args, const hr_request *request,
+                              hr_cursor cursor, core_aim aim)
+{
+    core_state *state = layer->state;
+    PyObject *scope = PyTuple_GetItem(args, 0);
+    PyObject *send = core_send_new(state, (PyObject *)layer, PyTuple_GetItem(args, 2), scope,
+                                   request, cursor, aim);
+    PyObject *seen = aim == CORE_AIM_PAGE ? page_scope(state, scope) : Py_NewRef(scope);
+    PyObject *wrapped = send && seen ? PyTuple_Pack(3, seen, PyTuple_GetItem(args, 1), send) : NULL;
+    Py_XDECREF(send);
+    Py_XDECREF(seen);
+    if (!wrapped) {
+        PyErr_Clear();
+        return PyObject_Call(layer->app, args, NULL);
+    }
+    PyObject *awaitable = PyObject_Call(layer->app, wrapped, NULL);
+    Py_DECREF(wrapped);
+    return awaitable;
+}
+
+static PyObject *call_http(core_layer *layer, PyObject *args)
+{
+    PyObject *scope = PyTuple_GetItem(args, 0);
+    if (is_ours(layer, scope))
+        return PyObject_Call(layer->endpoint, args, NULL);
+    hr_request request;
+    bool is_get;
+    if (core_get(scope, layer->state->str_mark) ||
+        !read_request(layer->state, scope, &request, &is_get))
+        return PyObject_Call(layer->app, args, NULL);
+    PyObject *engine = started_engine(layer, scope);
+    if (engine && hr_request_page(&request) != HR_PAGE_NO) {
+        /* Before the app reads anything: what is saved from here on is newer than the page. */
+        hr_cursor cursor = core_engine_now(engine);
+        return call_wrapped(layer, args, &request, cursor, CORE_AIM_PAGE);
+    }
+    if (engine && is_get)
+        return call_wrapped(layer, args, &request, (hr_cursor){0}, CORE_AIM_CACHE);
+    return PyObject_Call(layer->app, args, NULL);
+}
+
+static PyObject *call_lifespan(core_layer *layer, PyObject *args)
+{
+    return PyObject_CallFunctionObjArgs(layer->lifespan, layer->app, PyTuple_GetItem(args, 0),
+                                        PyTuple_GetItem(args, 1), PyTuple_GetItem(args, 2), NULL);
+}
+
+static PyObject *layer_call(PyObject *self, PyObject *args, PyObject *kwargs)
+{
+    core_layer *layer = (core_layer *)self;
+    if (kwargs || PyTuple_Size(args) != 3 || !PyDict_Check(PyTuple_GetItem(args, 0)))
+        return PyObject_Call(layer->app, args, kwargs);
+    PyObject *type = core_get(PyTuple_GetItem(args, 0), layer->state->str_type);
+    if (core_equal(type, layer->state->str_http))
+        return call_http(layer, args);
+    if (core_equal(type, layer->state->str_lifespan))
+        return call_lifespan(layer, args);
+    return PyObject_Call(layer->app, args, NULL);
+}
+
+/* ---- attributes ---------------------------------------------------------------------------- */
+
+static PyObject *layer_get_app(PyObject *self, void *closure)
+{
+    return Py_NewRef(((core_layer *)self)->app);
+}
+
+static PyObject *layer_get_engine(PyObject *self, void *closure)
+{
+    PyObject *engine = ((core_layer *)self)->engine;
+    return Py_NewRef(engine ? engine : Py_None);
+}
+
+static int layer_set_engine(PyObject *self, PyObject *value, void *closure)
+{
+    core_layer *layer = (core_layer *)self;
+    if (value && value != Py_None && !Py_IS_TYPE(value, layer->state->engine_type)) {
+        PyErr_SetString(PyExc_TypeError, "engine must be an Engine or None");
+        return -1;
+    }
+    core_set(&layer->engine, value && value != Py_None ? Py_NewRef(value) : NULL);
+    return 0;
+}
+
+static PyGetSetDef layer_getset[] = {
+    {"app", layer_get_app, NULL, "the app inside", NULL},
+    {"engine", layer_get_engine, layer_set_engine, "None: the next request starts it", NULL},
+    {0},
+};
+
+static PyType_Slot layer_slots[] = {
+    {Py_tp_doc, "The ASGI middleware: puts the client's tag into HTML documents."},
+    {Py_tp_new, layer_new},
+    {Py_tp_dealloc, layer_dealloc},
+    {Py_tp_traverse, layer_traverse},
+    {Py_tp_clear, layer_clear},
+    {Py_tp_call, layer_call},
+    {Py_tp_getset, layer_getset},
+    {0},
+};
+
+PyType_Spec core_layer_spec = {
+    .name = "starlette_hot_reload._core.Layer",
+    .basicsize = sizeof(core_layer),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = layer_slots,
+};

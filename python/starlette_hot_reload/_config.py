@@ -1,0 +1,158 @@
+"""What the user asks for, checked when it is asked for."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+__all__ = ["DEFAULT_EVENTS_PATH", "DEFAULT_POLL_INTERVAL", "Config", "StrPath", "make_config"]
+
+StrPath = str | os.PathLike[str]
+
+DEFAULT_EVENTS_PATH = "/__starlette_hot_reload"
+DEFAULT_POLL_INTERVAL = 0.25
+POLLING_VARIABLE = "STARLETTE_HOT_RELOAD_POLLING"
+
+
+@dataclass(frozen=True)
+class Config:
+    """Checked options."""
+
+    watch_dirs: tuple[str, ...] | None
+    """Absolute; None: those that the app names."""
+    events_path: str
+    poll_interval: float
+    """Seconds."""
+    polling: bool | None
+    exclude: tuple[str, ...]
+    allowed_hosts: tuple[str, ...]
+    """In lower case."""
+    base: str
+    """The working directory when this was made."""
+
+
+def make_config(
+    watch_dirs: Iterable[StrPath] | None,
+    events_path: str,
+    poll_interval: float,
+    polling: bool | None,
+    exclude: Iterable[str],
+    allowed_hosts: Iterable[str],
+) -> Config:
+    """Check the options. TypeError or ValueError name the one that is wrong."""
+    base = os.getcwd()
+    return Config(
+        watch_dirs=None if watch_dirs is None else _watch_dirs(watch_dirs, base),
+        events_path=_events_path(events_path),
+        poll_interval=_poll_interval(poll_interval),
+        polling=_polling(polling),
+        exclude=tuple(_pattern(item) for item in _strings("exclude", exclude, "*.tmp")),
+        allowed_hosts=tuple(
+            _host(item) for item in _strings("allowed_hosts", allowed_hosts, "dev.example.com")
+        ),
+        base=base,
+    )
+
+
+def _watch_dirs(value: object, base: str) -> tuple[str, ...]:
+    if isinstance(value, (str, bytes, os.PathLike)) or not isinstance(value, Iterable):
+        raise TypeError(
+            f'watch_dirs must be a list of directories, such as ["templates"], not {value!r}'
+        )
+    directories = tuple(_directory(item, base) for item in value)
+    if not directories:
+        raise ValueError(
+            "watch_dirs is empty: name a directory, or leave it out to watch the working "
+            "directory and what the app's routes name"
+        )
+    return directories
+
+
+def _directory(item: object, base: str) -> str:
+    if not isinstance(item, (str, os.PathLike)):
+        raise TypeError(f"watch_dirs must hold str or os.PathLike, not {item!r}")
+    path = os.fspath(item)
+    if not isinstance(path, str):
+        raise TypeError(f"watch_dirs must hold paths that are str, not {item!r}")
+    if not path or "\0" in path:
+        raise ValueError(f'watch_dirs holds {path!r}: write "." for the working directory')
+    absolute = os.path.normpath(os.path.join(base, path))
+    if os.path.exists(absolute) and not os.path.isdir(absolute):
+        raise NotADirectoryError(
+            f"watch_dirs holds {path!r}, which is a file: name the directory that it lies in"
+        )
+    return absolute
+
+
+def _events_path(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f'events_path must be a str such as "{DEFAULT_EVENTS_PATH}", not {value!r}')
+    path = value.rstrip("/")
+    if not value.startswith("/") or value.startswith("//") or not path:
+        raise ValueError(
+            f'events_path must begin with one "/" and name something, as "{DEFAULT_EVENTS_PATH}" '
+            f"does, not {value!r}"
+        )
+    if re.search(r"[\s?#%\\\x00-\x1f\x7f]", path) or {".", ".."} & set(path.split("/")):
+        raise ValueError(
+            "events_path must be a plain path, without white space, '?', '#', '%', a backslash "
+            f"or parts that are '.' or '..', not {value!r}"
+        )
+    return path
+
+
+def _poll_interval(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"poll_interval must be a number of seconds, not {value!r}")
+    if not math.isfinite(value) or value <= 0:
+        raise ValueError(f"poll_interval must be more than 0 seconds and finite, not {value!r}")
+    return float(value)
+
+
+def _polling(value: object) -> bool | None:
+    if value is None:
+        wanted = os.environ.get(POLLING_VARIABLE, "").strip().lower()
+        return True if wanted in {"1", "true", "yes", "on"} else None
+    if not isinstance(value, bool):
+        raise TypeError(
+            "polling must be True (always), False (never) or None (where it is needed), "
+            f"not {value!r}"
+        )
+    return value
+
+
+def _strings(name: str, value: object, example: str) -> list[str]:
+    if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
+        raise TypeError(f'{name} must be a list of str, such as ["{example}"], not {value!r}')
+    items: list[str] = []
+    for item in value:
+        if not isinstance(item, str):
+            raise TypeError(f"{name} must hold str, not {item!r}")
+        items.append(item)
+    return items
+
+
+def _pattern(item: str) -> str:
+    if not item or "/" in item or "\0" in item:
+        raise ValueError(
+            f'exclude holds {item!r}: a pattern such as "*.tmp" is compared with the name of a '
+            "file or a directory, not with its path"
+        )
+    return item
+
+
+def _host(item: str) -> str:
+    host = item.strip().lower().rstrip(".")
+    if not host or re.search(r"[\s/@,]", host) or (":" in host and not _is_ipv6(host)):
+        raise ValueError(
+            f'allowed_hosts holds {item!r}: write the host alone, such as "dev.example.com", '
+            '"*.example.com" or "*", without scheme and port'
+        )
+    return host.strip("[]")
+
+
+def _is_ipv6(host: str) -> bool:
+    return re.fullmatch(r"\[?[0-9a-f:.]+\]?", host) is not None and host.count(":") > 1

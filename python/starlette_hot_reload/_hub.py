@@ -1,0 +1,183 @@
+"""Where the watcher's thread meets an event loop.
+
+One descriptor for each loop wakes all of its streams. While streams are open it also looks, ten
+times a second, whether the server wants to stop, and counts the time to the next heartbeat.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import anyio
+
+from ._core import Engine
+
+if TYPE_CHECKING:
+    from ._runtime import Runtime
+
+__all__ = ["Hub", "current_loop"]
+
+TICK = 0.1
+HEARTBEAT_TICKS = 150
+
+
+def current_loop() -> object:
+    """What stands for the running event loop: asyncio's (or uvloop's), else trio's token."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        import trio
+
+        return trio.lowlevel.current_trio_token()
+
+
+class Hub:
+    """Enter it as a context manager for as long as it is needed; the last one out closes it."""
+
+    def __init__(self, runtime: Runtime, engine: Engine, on_close: Callable[[Hub], object]) -> None:
+        self.engine = engine
+        self.is_ending = False
+        self.is_closed = False
+        self.beats = 0
+        self.woken = anyio.Event()
+        self._runtime = runtime
+        self._on_close = on_close
+        self._users = 0
+        self._streams = 0
+        self._ticks = 0
+        self._driver: _AsyncioDriver | _TrioDriver | None = None
+
+    def __enter__(self) -> Hub:
+        if self._driver is None:
+            loop = current_loop()
+            if isinstance(loop, asyncio.AbstractEventLoop):
+                self._driver = _AsyncioDriver(self, loop)
+            else:
+                self._driver = _TrioDriver(self)
+        self._users += 1
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._users -= 1
+        if not self._users and self._driver is not None:
+            self._driver.close()
+            self.is_closed = True
+            self._on_close(self)
+
+    def open_stream(self) -> None:
+        self._streams += 1
+        if self._streams == 1 and self._driver is not None:
+            self._driver.start_ticking()
+
+    def close_stream(self) -> None:
+        self._streams -= 1
+
+    @property
+    def has_streams(self) -> bool:
+        return self._streams > 0
+
+    def wake(self) -> None:
+        """Something was pushed, or noted, or the engine was stopped."""
+        self._runtime.log_notes(self.engine)
+        self.is_ending = self.is_ending or self._runtime.engine is not self.engine
+        self._release()
+
+    def tick(self) -> None:
+        self._ticks += 1
+        server = self._runtime.server
+        if server is not None and server.is_ending and not self.is_ending:
+            self.is_ending = True
+            self._release()
+        elif self._ticks % HEARTBEAT_TICKS == 0:
+            self.beats += 1
+            self._release()
+
+    def _release(self) -> None:
+        self.woken.set()
+        self.woken = anyio.Event()
+
+
+def _drain(fd: int) -> None:
+    with contextlib.suppress(BlockingIOError):
+        os.read(fd, 8)
+
+
+class _AsyncioDriver:
+    def __init__(self, hub: Hub, loop: asyncio.AbstractEventLoop) -> None:
+        self._hub = hub
+        self._loop = loop
+        self._timer: asyncio.TimerHandle | None = None
+        self._fd = hub.engine.subscribe()
+        loop.add_reader(self._fd, self._on_readable)
+
+    def _on_readable(self) -> None:
+        _drain(self._fd)
+        self._hub.wake()
+
+    def start_ticking(self) -> None:
+        if self._timer is None:
+            self._timer = self._loop.call_later(TICK, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        if self._hub.has_streams:
+            self._hub.tick()
+            self.start_ticking()
+
+    def close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._loop.remove_reader(self._fd)
+        self._hub.engine.unsubscribe(self._fd)
+
+
+class _TrioDriver:
+    """The task owns the descriptor: nothing else may close what trio waits for."""
+
+    def __init__(self, hub: Hub) -> None:
+        import trio
+
+        self._hub = hub
+        self._scope = trio.CancelScope()
+        self._ticking = trio.Event()
+        self._fd = hub.engine.subscribe()
+        trio.lowlevel.spawn_system_task(self._run)
+
+    async def _run(self) -> None:
+        import trio
+
+        try:
+            with self._scope:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._read)
+                    nursery.start_soon(self._tick)
+        finally:
+            self._hub.engine.unsubscribe(self._fd)
+
+    async def _read(self) -> None:
+        import trio
+
+        while True:
+            await trio.lowlevel.wait_readable(self._fd)
+            _drain(self._fd)
+            self._hub.wake()
+
+    async def _tick(self) -> None:
+        import trio
+
+        while True:
+            await self._ticking.wait()
+            self._ticking = trio.Event()
+            while self._hub.has_streams:
+                await trio.sleep(TICK)
+                self._hub.tick()
+
+    def start_ticking(self) -> None:
+        self._ticking.set()
+
+    def close(self) -> None:
+        self._scope.cancel()

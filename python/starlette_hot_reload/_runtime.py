@@ -1,0 +1,188 @@
+"""The life of an engine: started late, shared, stopped when the last user is gone."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ._config import Config
+from ._core import Engine, Layer
+from ._discovery import served_directories, template_directories
+from ._hub import Hub, current_loop
+from ._log import logger
+from ._server import UvicornServer, find_server, run_id
+from ._stream import Endpoint
+
+__all__ = ["Runtime"]
+
+_WARNINGS_KEPT = 256
+
+
+class Runtime:
+    """One set-up: its options, and its engine while it runs.
+
+    The engine starts with the lifespan, or with the first request where there is none.
+    """
+
+    def __init__(self, config: Config, app: object) -> None:
+        self.config = config
+        self.engine: Engine | None = None
+        self.server: UvicornServer | None = None
+        self._app = app
+        self._layer: Layer | None = None
+        self._users = 0
+        self._failed = False
+        self._hubs: dict[object, Hub] = {}
+        self._warned: set[tuple[str | None, str]] = set()
+
+    def wrap(self, app: ASGIApp) -> Layer:
+        """The layer around `app`. A runtime has one at a time."""
+        self._layer = Layer(
+            app,
+            events_path=self.config.events_path,
+            endpoint=Endpoint(self),
+            lifespan=self.lifespan,
+            start=self.start,
+            warn=self.warn_once,
+        )
+        self._layer.engine = self.engine
+        return self._layer
+
+    def start(self, scope: Scope) -> Engine | None:
+        """Start the engine unless it runs. None: it cannot be had, which has been logged."""
+        if self.engine is None and not self._failed:
+            self.server = find_server()
+            try:
+                self.engine = self._make_engine(scope)
+            except (OSError, ValueError, MemoryError) as error:
+                self._failed = True
+                logger.warning("Hot reload is off: %s", error)
+                return None
+            if self._layer is not None:
+                self._layer.engine = self.engine
+        return self.engine
+
+    def stop(self) -> None:
+        """Stop the engine; the open streams end."""
+        engine, self.engine, self._failed = self.engine, None, False
+        if self._layer is not None:
+            self._layer.engine = None
+        if engine is not None:
+            engine.stop()
+            self.log_notes(engine)
+
+    @asynccontextmanager
+    async def running(self, scope: Scope) -> AsyncIterator[None]:
+        """Keep the engine running, and log what its watcher says."""
+        self._users += 1
+        try:
+            if self.start(scope) is None:
+                yield
+                return
+            with self.hub():
+                yield
+        finally:
+            self._users -= 1
+            if not self._users:
+                self.stop()
+
+    async def lifespan(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the app's lifespan, and the engine from its start-up to its shutdown."""
+        keep = self.running(scope)
+        is_running = False
+
+        async def end() -> None:
+            nonlocal is_running
+            if is_running:
+                is_running = False
+                await keep.__aexit__(None, None, None)
+
+        async def watched_receive() -> Message:
+            message = await receive()
+            if message["type"] == "lifespan.shutdown":
+                await end()
+            return message
+
+        async def watched_send(message: Message) -> None:
+            nonlocal is_running
+            if message["type"] == "lifespan.startup.complete":
+                await keep.__aenter__()
+                is_running = True
+            await send(message)
+
+        try:
+            await app(scope, watched_receive, watched_send)
+        finally:
+            await end()
+
+    def hub(self) -> Hub:
+        """The hub of the running event loop, to be entered by each of its users."""
+        loop = current_loop()
+        hub = self._hubs.get(loop)
+        if hub is None or hub.is_closed or hub.engine is not self.engine:
+            assert self.engine is not None
+            hub = self._hubs[loop] = Hub(self, self.engine, self._forget_hub)
+        return hub
+
+    def _forget_hub(self, hub: Hub) -> None:
+        self._hubs = {loop: other for loop, other in self._hubs.items() if other is not hub}
+
+    def log_notes(self, engine: Engine) -> None:
+        for level, text in engine.take_notes():
+            logger.log(level, "%s", text)
+
+    def warn_once(self, subject: str | None, reason: str) -> None:
+        """Log why something is not done for an address; once, and not for ever."""
+        key = subject, reason
+        if key in self._warned or len(self._warned) >= _WARNINGS_KEPT:
+            return
+        self._warned.add(key)
+        logger.warning("No hot reload for %r: %s", subject, reason)
+
+    def _make_engine(self, scope: Scope) -> Engine:
+        config = self.config
+        app = scope.get("app", self._app)
+        served = served_directories(app)
+        directories = self._directories(app, served)
+        root_path = scope.get("root_path") or (self.server.root_path if self.server else "")
+        exclude = config.exclude
+        if self.server is not None and self.server.reloads:
+            exclude += ("*.py",)  # the server restarts for them, which reloads the pages
+        engine = Engine(
+            [os.fsencode(path) for path in directories],
+            base=os.fsencode(config.base),
+            served=[
+                (os.fsencode(path), os.fsencode(root_path.rstrip("/") + url))
+                for path, url in served
+            ],
+            polling={None: 0, True: 1, False: 2}[config.polling],
+            poll_interval=min(max(config.poll_interval, 0.001), 86400),
+            exclude=[os.fsencode(pattern) for pattern in exclude],
+            boot=run_id(self.server),
+        )
+        self._say_started(directories)
+        try:
+            engine.start()
+        except OSError as error:
+            logger.warning("Files cannot be watched: %s", error)
+        return engine
+
+    def _directories(self, app: object, served: list[tuple[str, str]]) -> list[str]:
+        if self.config.watch_dirs is not None:
+            return list(dict.fromkeys(self.config.watch_dirs))
+        named = [path for path, _ in served] + template_directories(app)
+        if self.config.base == "/":
+            logger.warning("The working directory is /, which is not watched: pass watch_dirs")
+        else:
+            named.insert(0, self.config.base)
+        return list(dict.fromkeys(named))
+
+    def _say_started(self, directories: list[str]) -> None:
+        shown = ", ".join(ascii(os.path.relpath(path, self.config.base)) for path in directories)
+        logger.info("Hot reload watches %s; events at %s", shown, self.config.events_path)
+        for path in directories:
+            if not os.path.exists(path):
+                logger.warning("%s does not exist; it will be watched once it does", ascii(path))

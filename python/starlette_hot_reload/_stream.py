@@ -1,0 +1,187 @@
+"""What is served at and below the events path: the stream, and the browser's client."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl
+
+import anyio
+from starlette.types import Receive, Scope, Send
+
+from ._core import client_file, heartbeat_frame
+from ._hosts import refused_host
+from ._log import logger
+
+if TYPE_CHECKING:
+    from ._hub import Hub
+    from ._runtime import Runtime
+
+__all__ = ["Endpoint"]
+
+RETRY = 500
+"""Milliseconds until a browser's own reconnect."""
+LIFE = 10.0
+"""Seconds that a stream lives where the server cannot be asked whether it wants to stop."""
+
+_STREAM_HEADERS = [
+    (b"content-type", b"text/event-stream"),
+    (b"cache-control", b"no-store, no-transform"),
+    (b"x-accel-buffering", b"no"),
+]
+
+
+class Endpoint:
+    """The ASGI app of the events path."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        refused = refused_host(scope, self._runtime.config.allowed_hosts)
+        if refused is not None:
+            self._runtime.warn_once(refused, "add this host to allowed_hosts to let it connect")
+            text = (
+                f"starlette-hot-reload does not answer to the host {refused!r}. If it is yours, "
+                "add it to the option allowed_hosts."
+            )
+            await _answer(scope, send, 403, text)
+            return
+        name = _name_below(scope, self._runtime.config.events_path)
+        if name:
+            await _send_file(scope, send, name)
+        elif scope["method"] != "GET":
+            await _answer(scope, send, 405, "Only GET.", [(b"allow", b"GET")])
+        elif self._runtime.start(scope) is None:
+            await _answer(scope, send, 503, "Hot reload is off; the log says why.")
+        else:
+            await self._stream(scope, receive, send)
+
+    async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._runtime.hub() as hub:
+            hub.open_stream()
+            logger.debug("stream opened for %s", scope.get("client"))
+            try:
+                await self._run_stream(hub, scope, receive, send)
+            finally:
+                hub.close_stream()
+                logger.debug("stream closed for %s", scope.get("client"))
+
+    async def _run_stream(self, hub: Hub, scope: Scope, receive: Receive, send: Send) -> None:
+        frame, cursor = hub.engine.hello(_client_cursor(scope), RETRY)
+        await send({"type": "http.response.start", "status": 200, "headers": _STREAM_HEADERS})
+        await send({"type": "http.response.body", "body": frame, "more_body": True})
+        gone = False
+
+        async def watch_disconnect() -> None:
+            nonlocal gone
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            gone = True
+            group.cancel_scope.cancel()
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(watch_disconnect)
+            life = float("inf") if self._runtime.server else LIFE
+            with anyio.move_on_after(life):
+                await _pump(hub, cursor, send)
+            group.cancel_scope.cancel()
+        if not gone:
+            last = hub.engine.shutdown_frame() if hub.is_ending and self._is_final() else b""
+            await send({"type": "http.response.body", "body": last, "more_body": False})
+
+    def _is_final(self) -> bool:
+        """The server stops and nobody is known to start it again."""
+        server = self._runtime.server
+        return server is not None and not server.reloads and server.workers == 1
+
+
+async def _pump(hub: Hub, cursor: str, send: Send) -> None:
+    """Send what changes until the hub ends, and a heartbeat when nothing does."""
+    beats = hub.beats
+    while not hub.is_ending:
+        woken = hub.woken  # before asking, so that nothing falls between
+        frame, cursor = hub.engine.since(cursor)
+        if not frame and beats != hub.beats:
+            frame = heartbeat_frame()
+        if frame:
+            beats = hub.beats
+            await send({"type": "http.response.body", "body": frame, "more_body": True})
+        else:
+            await woken.wait()
+
+
+def _client_cursor(scope: Scope) -> str | None:
+    """Where the client is: Last-Event-ID is the browser's own word, and newer than the address."""
+    for name, value in scope["headers"]:
+        if name.lower() == b"last-event-id" and value:
+            return str(value, "latin-1")
+    query = parse_qsl(str(scope.get("query_string", b""), "latin-1"))
+    return next((value for name, value in query if name == "cursor"), None)
+
+
+def _name_below(scope: Scope, events_path: str) -> str:
+    """What follows the events path; before it there may be the root path."""
+    path: str = scope["path"]
+    if not f"{path}/".startswith(f"{events_path}/"):
+        path = path.removeprefix(scope.get("root_path", "").rstrip("/"))
+    return path.removeprefix(events_path).lstrip("/")
+
+
+async def _send_file(scope: Scope, send: Send, name: str) -> None:
+    file = client_file(name.encode("utf-8", "surrogateescape"))
+    if file is None:
+        await _answer(scope, send, 404, "Not found.")
+        return
+    if scope["method"] not in {"GET", "HEAD"}:
+        await _answer(scope, send, 405, "Only GET and HEAD.", [(b"allow", b"GET, HEAD")])
+        return
+    media_type, content, etag = file
+    headers = [
+        (b"etag", etag),
+        (b"cache-control", b"no-cache"),
+        (b"x-content-type-options", b"nosniff"),
+        # Under Cross-Origin-Embedder-Policy a worker needs it on its own script.
+        (b"cross-origin-embedder-policy", b"require-corp"),
+    ]
+    if _is_fresh(scope, etag):
+        await _send_all(scope, send, 304, headers, b"")
+        return
+    headers.append((b"content-type", media_type))
+    headers.append((b"content-length", b"%d" % len(content)))
+    await _send_all(scope, send, 200, headers, content)
+
+
+def _is_fresh(scope: Scope, etag: bytes) -> bool:
+    """RFC 9110, section 13.1.2; the comparison is weak."""
+    tags = [
+        tag.strip().removeprefix(b"W/")
+        for name, value in scope["headers"]
+        if name.lower() == b"if-none-match"
+        for tag in value.split(b",")
+    ]
+    return etag in tags or b"*" in tags
+
+
+async def _answer(
+    scope: Scope,
+    send: Send,
+    status: int,
+    text: str,
+    headers: list[tuple[bytes, bytes]] | None = None,
+) -> None:
+    body = (text + "\n").encode("ascii", "backslashreplace")
+    plain = [
+        (b"content-type", b"text/plain; charset=utf-8"),
+        (b"content-length", b"%d" % len(body)),
+        (b"cache-control", b"no-store"),
+        (b"x-content-type-options", b"nosniff"),
+    ]
+    await _send_all(scope, send, status, plain + (headers or []), body)
+
+
+async def _send_all(
+    scope: Scope, send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes
+) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    content = b"" if scope["method"] == "HEAD" else body
+    await send({"type": "http.response.body", "body": content, "more_body": False})
