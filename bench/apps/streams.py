@@ -1,0 +1,48 @@
+"""Event streams of each contender for the directory BENCH_WATCH_DIR, with default settings."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+from starlette_hot_reload import HotReload
+from watchfiles import awatch
+
+from . import version0
+
+WATCH_DIR = Path(os.environ["BENCH_WATCH_DIR"])
+
+
+async def watchfiles_events() -> AsyncIterator[bytes]:
+    yield b": ready\n\n"
+    async for changes in awatch(WATCH_DIR):
+        files = sorted(path for _, path in changes)
+        yield f"data: {json.dumps({'files': files})}\n\n".encode()
+
+
+def _stream(events: AsyncIterator[bytes]) -> Response:
+    return StreamingResponse(events, media_type="text/event-stream")
+
+
+async def from_watchfiles(request: Request) -> Response:
+    return _stream(watchfiles_events())
+
+
+async def from_version0(request: Request) -> Response:
+    return _stream(version0.changed_events(WATCH_DIR))
+
+
+ours = Starlette(debug=True)
+HotReload(watch_dirs=[WATCH_DIR]).setup(ours)
+
+ours_polling = Starlette(debug=True)
+HotReload(watch_dirs=[WATCH_DIR], polling=True).setup(ours_polling)
+
+with_watchfiles = Starlette(debug=True, routes=[Route("/events", from_watchfiles)])
+version0_scan = Starlette(debug=True, routes=[Route("/events", from_version0)])

@@ -1,0 +1,230 @@
+"""From a save to its event: close() here to the last byte at a client on loopback."""
+
+from __future__ import annotations
+
+import heapq
+import os
+import random
+import socket
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import server
+from report import Cell, Column, Section, percentile
+from stream import EventStream
+
+# Longer than the period of each poller is wide, so that saves meet every phase of it alike, and
+# beyond the 300 ms within which our watcher takes a second save for a part of the same burst.
+PAUSE_SECONDS = (0.35, 0.65)
+LOST_SECONDS = 5.0
+DIRECTORIES, FILES_EACH = 20, 10
+
+
+class Channel(Protocol):
+    def wait(self, seconds: float) -> bool: ...
+    def drain(self) -> int: ...
+
+
+@dataclass
+class Contender:
+    name: str
+    file: Path
+    channel: Channel
+    saves: int
+    seconds: list[float] = field(default_factory=list)
+    lost: int = 0
+    repeated: int = 0
+    number: int = 0
+
+    def save(self) -> float | None:
+        """Save once; seconds until its event, or None if it did not come."""
+        self.number += 1
+        content = b"body { --save: %d }\n" % self.number
+        fd = os.open(self.file, os.O_WRONLY | os.O_TRUNC)
+        os.write(fd, content)
+        start = time.perf_counter()
+        os.close(fd)
+        return time.perf_counter() - start if self.channel.wait(LOST_SECONDS) else None
+
+    def warm_up(self) -> None:
+        """Until the first event: a watcher may still be starting when its stream is open."""
+        for _ in range(3):
+            if self.save() is not None:
+                time.sleep(PAUSE_SECONDS[1])
+                self.channel.drain()
+                return
+        raise RuntimeError(f"{self.name}: no event for a save")
+
+    def measure(self) -> None:
+        self.repeated += self.channel.drain()
+        seconds = self.save()
+        if seconds is None:
+            self.lost += 1
+        else:
+            self.seconds.append(seconds)
+
+    @property
+    def is_done(self) -> bool:
+        return len(self.seconds) + self.lost >= self.saves
+
+
+class FloorChannel:
+    """A byte a save."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+
+    def wait(self, seconds: float) -> bool:
+        self._connection.settimeout(seconds)
+        try:
+            return len(self._connection.recv(1)) == 1
+        except TimeoutError:
+            return False
+
+    def drain(self) -> int:
+        self._connection.settimeout(0)
+        try:
+            return len(self._connection.recv(4096))
+        except BlockingIOError:
+            return 0
+
+
+def run(quick: bool) -> Section:
+    fast, polled = (20, 12) if quick else (100, 60)
+    with ExitStack() as stack:
+        root = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hotreload-bench-")))
+        contenders = [_start_floor(stack, root, fast)]
+        for name, app, path, saves in [
+            ("ours", "apps.streams:ours", "/__starlette_hot_reload", fast),
+            ("ours, polling", "apps.streams:ours_polling", "/__starlette_hot_reload", polled),
+            ("watchfiles", "apps.streams:with_watchfiles", "/events", fast),
+            ("0.3's method", "apps.streams:version0_scan", "/events", polled),
+        ]:
+            contenders.append(
+                _start_server(stack, root / app.partition(":")[2], name, app, path, saves)
+            )
+        for contender in contenders:
+            contender.warm_up()
+        _take_turns(contenders)
+    return _section(contenders)
+
+
+def _take_turns(contenders: list[Contender]) -> None:
+    """One save at a time, the contenders in turns, so that noise of the machine hits all alike."""
+    queue = [(time.monotonic() + random.uniform(*PAUSE_SECONDS), i) for i in range(len(contenders))]
+    heapq.heapify(queue)
+    while queue:
+        due, index = heapq.heappop(queue)
+        time.sleep(max(0.0, due - time.monotonic()))
+        contender = contenders[index]
+        contender.measure()
+        if not contender.is_done:
+            again = time.monotonic() + random.uniform(*PAUSE_SECONDS)
+            heapq.heappush(queue, (again, index))
+    time.sleep(PAUSE_SECONDS[1])
+    for contender in contenders:
+        contender.repeated += contender.channel.drain()
+
+
+def _make_site(directory: Path) -> Path:
+    """A small site; gives its one file that is saved."""
+    for i in range(DIRECTORIES):
+        part = directory / f"part{i:02}"
+        part.mkdir(parents=True)
+        for j in range(FILES_EACH):
+            suffix = ("html", "css", "js", "svg")[j % 4]
+            (part / f"file{j:02}.{suffix}").write_text(f"{i} {j}\n")
+    static = directory / "static"
+    static.mkdir()
+    file = static / "site.css"
+    file.write_text("body { --save: 0 }\n")
+    return file
+
+
+def _start_server(
+    stack: ExitStack, directory: Path, name: str, app: str, path: str, saves: int
+) -> Contender:
+    file = _make_site(directory)
+    running = stack.enter_context(server.running(app, directory))
+    channel = stack.enter_context(closing(EventStream(running.port, path)))
+    return Contender(name, file, channel, saves)
+
+
+def _start_floor(stack: ExitStack, root: Path, saves: int) -> Contender:
+    file = _make_site(root / "floor")
+    program = root / "floor-program"
+    compiler = os.environ.get("CC", "cc")
+    subprocess.run([compiler, "-O2", "-o", program, server.HERE / "floor.c"], check=True)
+    connection = stack.enter_context(_floor_connection(program, file.parent))
+    return Contender("inotify to TCP (floor)", file, FloorChannel(connection), saves)
+
+
+@contextmanager
+def _floor_connection(program: Path, directory: Path) -> Iterator[socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(10)
+        port = listener.getsockname()[1]
+        process = subprocess.Popen([program, directory, str(port)])
+        try:
+            connection, _ = listener.accept()
+            with connection:
+                connection.settimeout(10)
+                if connection.recv(1) != b"r":
+                    raise RuntimeError("the floor program ended before it watched")
+                yield connection
+        finally:
+            server.stop(process)
+
+
+def _section(contenders: list[Contender]) -> Section:
+    medians = {c.name: statistics.median(c.seconds) for c in contenders if c.seconds}
+    floor, *rest = contenders
+    ours = rest[0]
+    rows: list[dict[str, Cell]] = []
+    for contender in contenders:
+        row: dict[str, Cell] = {
+            "contender": contender.name,
+            "saves": contender.saves,
+            "lost": contender.lost,
+            "repeated": contender.repeated,
+        }
+        if contender.seconds:
+            p50, p99 = medians[contender.name], percentile(contender.seconds, 99)
+            row |= {
+                "p50_ms": p50 * 1e3,
+                "p99_ms": p99 * 1e3,
+                "over_floor_p50_ms": (p50 - medians[floor.name]) * 1e3,
+                "over_floor_p99_ms": (p99 - percentile(floor.seconds, 99)) * 1e3,
+                "ratio_to_floor": p50 / medians[floor.name],
+                "ratio_to_ours": p50 / medians[ours.name] if ours.name in medians else None,
+            }
+        rows.append(row)
+    return Section(
+        title="One save: close() of the file to the last byte of its event, loopback TCP",
+        notes=[
+            f"each watches {DIRECTORIES * FILES_EACH + 1} files in {DIRECTORIES + 1} directories; "
+            f"saves one at a time, in turns, each contender "
+            f"{PAUSE_SECONDS[0]}-{PAUSE_SECONDS[1]} s after its last event",
+            f"uvicorn, one process each, {server.HTTP}, {server.LOOP}; ratios are of the medians",
+        ],
+        columns=[
+            Column("contender", ""),
+            Column("saves", "saves"),
+            Column("lost", "lost"),
+            Column("repeated", "repeated"),
+            Column("p50_ms", "p50 ms", 2),
+            Column("p99_ms", "p99 ms", 2),
+            Column("over_floor_p50_ms", "p50 - floor", 2),
+            Column("over_floor_p99_ms", "p99 - floor", 2),
+            Column("ratio_to_floor", "x floor", 1),
+            Column("ratio_to_ours", "x ours", 2),
+        ],
+        rows=rows,
+    )
