@@ -18,7 +18,9 @@ if (!target) {
   process.exit(2);
 }
 const output =
-  target === '--dist' ? join(process.env.MESON_DIST_ROOT, 'client/dist/client.js') : resolve(target);
+  target === '--dist'
+    ? join(process.env.MESON_DIST_ROOT, 'client/dist/client.js')
+    : resolve(target);
 
 const { outputFiles } = await esbuild.build({
   absWorkingDir: here,

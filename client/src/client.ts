@@ -35,6 +35,8 @@ export interface Client {
   update(update: Update, cursor: string): void;
 }
 
+/** A reload that has not happened by then was most likely refused by a person, in milliseconds. */
+const LEAVING = 10_000;
 const OLD_COPY = 'reloaded, but got an older copy: does a cache or a service worker answer?';
 
 export const createClient = ({ page, tag, memory, clock, timer }: ClientDeps): Client => {
@@ -44,16 +46,29 @@ export const createClient = ({ page, tag, memory, clock, timer }: ClientDeps): C
   let connected = false;
   let missed: Change[] = [];
   let cancel: (() => void) | undefined;
+  let leaving = false;
+  let late = false;
 
   const reload = (changes: readonly Change[]): void => {
     missed.push(...changes);
+    // The next document is under way, and will ask for what its request was too early for. To
+    // remember a later cursor now would tell it that it has that already.
+    late = leaving;
+    if (leaving) return;
     const now = clock();
     const streak = nextStreak(memory, now, now - started, page.active());
     const pace = paceOf(streak);
     const go = (): void => {
       const refreshed = page.refresh(missed);
       missed = [];
-      void refreshed.then(() => page.reload(own, streak));
+      void refreshed.then(() => {
+        leaving = true;
+        timer(() => {
+          leaving = false;
+          if (late) reload([]);
+        }, LEAVING);
+        page.reload(own, streak);
+      });
     };
     cancel?.();
     if (pace === 'now') go();

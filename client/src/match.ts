@@ -34,8 +34,7 @@ export const bestMatches = (
 };
 
 /** `site-4f3a9c21.css` without what a build tool made of its content. */
-const withoutHash = (path: string): string =>
-  path.replace(/[.-](?=\w*\d)\w{6,}(?=\.\w+$)/, '.#');
+const withoutHash = (path: string): string => path.replace(/[.-](?=\w*\d)\w{6,}(?=\.\w+$)/, '.#');
 
 /** `paths`: the decoded pathnames of all sheets of the page, imported ones too. */
 export const planStyles = (paths: readonly string[], changes: readonly Change[]): StylePlan => {

@@ -59,7 +59,10 @@ export const createStyles = (document: Document, refresh: Refresh) => {
     for (const element of root.querySelectorAll('*')) {
       if (element.shadowRoot) addSheets(sheets, element.shadowRoot);
       const link = isLink(element);
-      if (loading.has(element) || !(link ? element.relList.contains('stylesheet') : element.localName === 'style'))
+      if (
+        loading.has(element) ||
+        !(link ? element.relList.contains('stylesheet') : element.localName === 'style')
+      )
         continue;
       const owner = element as Owner;
       if (link) sheets.push({ owner, href: element.href, imported: false });

@@ -167,7 +167,10 @@ test('a burst of quick reloads ends in one more, once it is quiet', async () => 
   client.update(template, at('a', 7));
   await settle();
   assert.deepEqual(did, []);
-  assert.deepEqual(timers.map(({ live }) => live), [false, true]);
+  assert.deepEqual(
+    timers.map(({ live }) => live),
+    [false, true],
+  );
   timers[1]!.task();
   await settle();
   assert.deepEqual(did, [
@@ -192,6 +195,33 @@ test('a page that stayed reloads for a later save', async () => {
   client.update(template, at('a', 7));
   await settle();
   assert.equal(did.at(-1), `reload ${at('a', 7)} 0`);
+});
+
+test('between the order to reload and the next document nothing is remembered any more', async () => {
+  const { client, did, settle } = setup();
+  client.update(template, at('a', 6));
+  await settle();
+  client.update(template, at('a', 7));
+  client.update(css, at('a', 8));
+  await settle();
+  assert.deepEqual(did.slice(1), [`reload ${at('a', 6)} 1`, 'styles static/site.css 8']);
+});
+
+test('a reload that a person refused is asked for again, if there was a later save', async () => {
+  const { client, did, timers, settle } = setup();
+  client.update(template, at('a', 6));
+  await settle();
+  timers[0]!.task();
+  await settle();
+  assert.equal(did.length, 2);
+  client.update(template, at('a', 7));
+  await settle();
+  client.update(template, at('a', 8));
+  await settle();
+  assert.equal(did.length, 4);
+  timers[1]!.task();
+  await settle();
+  assert.equal(did.at(-1), `reload ${at('a', 8)} 1`);
 });
 
 test('a person at the page ends a streak', async () => {

@@ -14,7 +14,10 @@ const used = (paths: string[], ...changes: Change[]): string[] =>
   [...planStyles(paths, changes).use].map((index) => paths[index]!);
 
 test('a url matches the whole path', () => {
-  assert.deepEqual(bestMatches(['/static/site.css', '/static/admin.css'], 'x', '/static/site.css'), [0]);
+  assert.deepEqual(
+    bestMatches(['/static/site.css', '/static/admin.css'], 'x', '/static/site.css'),
+    [0],
+  );
   assert.deepEqual(bestMatches(['/static/mysite.css', '/site.css'], 'x', '/static/site.css'), []);
 });
 
@@ -57,7 +60,10 @@ test('a new build under a name with another hash reloads', () => {
   assert.equal(plan('admin-4e5f6a7b.css'), false);
   assert.equal(plan('site-mobile.css'), false);
   assert.equal(plan('site-0a1b2c3d.css'), false);
-  assert.equal(planStyles(['/static/out.4e5f6a.css'], [css('out.77aa88.css', null, 'added')]).reload, true);
+  assert.equal(
+    planStyles(['/static/out.4e5f6a.css'], [css('out.77aa88.css', null, 'added')]).reload,
+    true,
+  );
 });
 
 test('a new sheet beside one without a hash causes nothing', () => {

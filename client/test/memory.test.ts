@@ -57,7 +57,11 @@ test('what was reloaded for is remembered by address, one cursor a boot', () => 
   remember(kept, '/x?a b', at('a', 1), 10, 1);
   remember(kept, '/x?a b', at('b', 2), 20, 2);
   remember(kept, '/x?a b', at('a', 3), 30, 0);
-  assert.deepEqual(recall(kept, '/x?a b'), { at: 30, streak: 0, cursors: [at('b', 2), at('a', 3)] });
+  assert.deepEqual(recall(kept, '/x?a b'), {
+    at: 30,
+    streak: 0,
+    cursors: [at('b', 2), at('a', 3)],
+  });
   assert.deepEqual(recall(kept, '/y'), memory());
 });
 
@@ -88,10 +92,17 @@ test('only reloads right after a load, one after the other, make a streak', () =
 });
 
 test('a streak slows down, and ends', () => {
-  assert.deepEqual(
-    [0, 1, 2, 3, 4, 5, 6, 7, 8].map(paceOf),
-    ['now', 'now', 'now', 'now', 'now', 'now', 'settle', 'stay', 'stay'],
-  );
+  assert.deepEqual([0, 1, 2, 3, 4, 5, 6, 7, 8].map(paceOf), [
+    'now',
+    'now',
+    'now',
+    'now',
+    'now',
+    'now',
+    'settle',
+    'stay',
+    'stay',
+  ]);
 });
 
 test('without a storage a reloaded page is not reloaded again in haste', () => {
