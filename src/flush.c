@@ -94,10 +94,16 @@ static outcome look_at_nothing(hr_watch *watch, hr_node *node)
     if (result != LOOKED)
         return result;
     forget_hint(watch, node);
-    if (node->parent)
+    if (node->parent) {
         hr_tree_remove(&watch->tree, node);
-    else
-        hr_notify_anchor(watch, node->root);
+        return LOOKED;
+    }
+    hr_notify_anchor(watch, node->root);
+    struct stat status;
+    if (hr_node_path(node, &watch->path) != HR_OK)
+        hr_watch_lost(watch);
+    else if (hr_look(watch->path.data, &status) == HR_KIND_DIRECTORY) /* it came before the watch */
+        hr_watch_hint(watch, node, HR_HINT_DONE);
     return LOOKED;
 }
 
@@ -179,6 +185,9 @@ static outcome look_at(hr_watch *watch, hr_node *node, bool last_chance)
     case HR_KIND_NONE:
         return look_at_nothing(watch, node);
     case HR_KIND_DIRECTORY:
+        /* The event of a link does not say that it leads to a directory. */
+        if (node->parent && hr_ignore_matches(&watch->ignore, node->name, true))
+            return look_at_nothing(watch, node);
         return look_at_directory(watch, node, &status);
     case HR_KIND_FILE:
         /* A root that became a file is an absent root. */
@@ -232,8 +241,10 @@ static void deliver(hr_watch *watch, uint64_t first)
 {
     merge_found(watch);
     size_t count = watch->found_count;
-    if (!count)
+    if (!count) {
+        watch->arena.size = 0;
         return;
+    }
     hr_change *changes = malloc(count * sizeof *changes);
     if (!changes) { /* what was found stays, and is delivered with the next flush */
         watch->next_try = hr_clock_monotonic() + RETRY;
@@ -313,6 +324,8 @@ void hr_flush(hr_watch *watch, uint64_t now)
     bool delivered = watch->found_count != 0;
     hr_settle_flushed(&watch->settle, delivered, now);
     keep_pending(watch, now);
+    if (watch->tree.pending_count && !last_chance) /* the cap is counted from its first hint */
+        watch->settle.first = first;
     if (watch->incomplete)
         hr_settle_stir(&watch->settle, now);
     if (result == NO_MEMORY)

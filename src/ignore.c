@@ -1,6 +1,5 @@
 #include "ignore.h"
 
-#include <ctype.h>
 #include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,24 +54,28 @@ static bool has_suffix(const char *name, size_t size, const char *suffix)
     return size > length && strcmp(name + size - length, suffix) == 0;
 }
 
-/* Six characters as mkstemp() makes them. Words of small letters are taken for words. */
+/* Six characters as mkstemp() makes them. Those of one class are taken for a word or a date. */
 static bool is_random(const char *text)
 {
-    bool distinct = false;
+    bool lower = false, upper = false, digit = false;
     for (int i = 0; i < 6; i++) {
-        if (!isascii((unsigned char)text[i]) || !isalnum((unsigned char)text[i]))
+        if (text[i] >= 'a' && text[i] <= 'z')
+            lower = true;
+        else if (text[i] >= 'A' && text[i] <= 'Z')
+            upper = true;
+        else if (text[i] >= '0' && text[i] <= '9')
+            digit = true;
+        else
             return false;
-        if (!islower((unsigned char)text[i]))
-            distinct = true;
     }
-    return distinct && text[6] == '\0';
+    return lower + upper + digit > 1 && text[6] == '\0';
 }
 
 /* vim: .name.swp and its successors .swo, .swn, … */
 static bool is_vim_swap(const char *name, size_t size)
 {
     return name[0] == '.' && size > 5 && strncmp(name + size - 4, ".sw", 3) == 0 &&
-           islower((unsigned char)name[size - 1]);
+           name[size - 1] >= 'a' && name[size - 1] <= 'z';
 }
 
 static bool is_temporary(const char *name, size_t size)

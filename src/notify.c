@@ -17,7 +17,8 @@ enum {
     DIRECTORY_EVENTS = IN_CREATE | IN_MODIFY | IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM |
                        IN_DELETE | IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF,
     SELF_EVENTS = IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT,
-    NAME_EVENTS = IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE
+    NAME_EVENTS = IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE,
+    READS_MAX = 64
 };
 
 void hr_notify_open(hr_watch *watch)
@@ -43,9 +44,9 @@ void hr_notify_close(hr_watch *watch)
     watch->inotify = -1;
 }
 
-static void note_refused(hr_watch *watch, const char *path)
+static void note_limit(hr_watch *watch, const char *path)
 {
-    if (errno != ENOSPC || watch->noted_limit)
+    if (watch->noted_limit)
         return;
     watch->noted_limit = true;
     hr_watch_note(watch, HR_LEVEL_WARNING,
@@ -71,19 +72,21 @@ static void take_watch(hr_watch *watch, hr_node *node, int descriptor)
     node->directory->watch = descriptor;
 }
 
-void hr_notify_add(hr_watch *watch, hr_node *node, const char *path)
+bool hr_notify_add(hr_watch *watch, hr_node *node, const char *path)
 {
     if (watch->inotify < 0)
-        return;
+        return false;
     int descriptor = inotify_add_watch(watch->inotify, path, DIRECTORY_EVENTS | IN_ONLYDIR);
+    int error = descriptor < 0 ? errno : 0;
     if (descriptor == node->directory->watch && descriptor >= 0)
-        return;
+        return true;
     if (node->directory->watch >= 0)
         hr_notify_remove(watch, node);
-    if (descriptor < 0)
-        note_refused(watch, path);
-    else
+    if (descriptor >= 0)
         take_watch(watch, node, descriptor);
+    else if (error == ENOSPC)
+        note_limit(watch, path);
+    return !error || error == EACCES || error == ENOENT || error == ENOTDIR;
 }
 
 static bool is_anchor(const hr_watch *watch, int descriptor)
@@ -109,8 +112,11 @@ static void add_anchor(hr_watch *watch, uint32_t root, const char *path, hr_byte
                        uint32_t events)
 {
     int descriptor = inotify_add_watch(watch->inotify, path, events | IN_MASK_ADD | IN_ONLYDIR);
-    if (descriptor < 0)
+    if (descriptor < 0) {
+        if (errno == ENOENT) /* it went after the one below it was looked at */
+            hr_watch_lost(watch);
         return;
+    }
     hr_anchor *grown = realloc(watch->anchors, (watch->anchor_count + 1) * sizeof *watch->anchors);
     if (!grown) {
         hr_watch_lost(watch);
@@ -255,7 +261,9 @@ static void self_event(hr_watch *watch, hr_node *node, uint32_t mask)
         node->directory->watch = -1;
         node->flags |= HR_NODE_REPLACED;
         hr_watch_hint(watch, node, HR_HINT_DONE);
-    } else if (!node->parent && (mask & (IN_MOVE_SELF | IN_ATTRIB))) {
+    } else if ((mask & IN_MOVE_SELF) && node->hint != HR_HINT_GONE) {
+        hr_watch_hint(watch, node, HR_HINT_DONE); /* a root, or a link may lead nowhere now */
+    } else if (!node->parent && (mask & IN_ATTRIB)) {
         node->flags |= HR_NODE_REPLACED;
         hr_watch_hint(watch, node, HR_HINT_DONE);
     }
@@ -299,9 +307,10 @@ static void handle_event(hr_watch *watch, const struct inotify_event *event)
         self_event(watch, node, event->mask);
 }
 
+/* As much as a full queue holds, and no more: a writer may be faster for ever. */
 void hr_notify_drain(hr_watch *watch)
 {
-    while (!hr_watch_stopping(watch)) {
+    for (int reads = 0; reads < READS_MAX && !hr_watch_stopping(watch); reads++) {
         char *events = watch->scratch;
         ssize_t size = read(watch->inotify, events, HR_SCRATCH_SIZE);
         if (size < 0 && errno == EINTR)

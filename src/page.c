@@ -80,9 +80,11 @@ enum request_flag {
     METHOD_OTHER = 1 << 0,  /* neither GET, HEAD nor POST: never a navigation */
     METHOD_POST = 1 << 1,   /* its answer is not kept by a browser */
     DEST_DOCUMENT = 1 << 2, /* Sec-Fetch-Dest: document, iframe or frame */
-    DEST_OTHER = 1 << 3,    /* Sec-Fetch-Dest: anything else */
-    ACCEPT_HTML = 1 << 4,
-    FRAGMENT = 1 << 5, /* a script that asks for a part of a page, by its own word */
+    DEST_EMPTY = 1 << 3,    /* Sec-Fetch-Dest: empty */
+    DEST_OTHER = 1 << 4,    /* Sec-Fetch-Dest: anything else */
+    MODE_NAVIGATE = 1 << 5, /* Sec-Fetch-Mode: navigate */
+    ACCEPT_HTML = 1 << 6,
+    FRAGMENT = 1 << 7, /* a script that asks for a part of a page, by its own word */
 };
 
 void hr_request_init(hr_request *request, hr_bytes method)
@@ -101,7 +103,7 @@ static uint32_t destination(hr_bytes value)
     if (equals(value, TEXT("document")) || equals(value, TEXT("iframe")) ||
         equals(value, TEXT("frame")))
         return DEST_DOCUMENT;
-    return DEST_OTHER;
+    return equals(value, TEXT("empty")) ? DEST_EMPTY : DEST_OTHER;
 }
 
 static uint32_t accepted(hr_bytes value)
@@ -132,6 +134,8 @@ void hr_request_header(hr_request *request, hr_bytes name, hr_bytes value)
     case 14:
         if (equals(name, TEXT("sec-fetch-dest")))
             request->flags |= destination(value);
+        else if (equals(name, TEXT("sec-fetch-mode")) && equals(trim(value), TEXT("navigate")))
+            request->flags |= MODE_NAVIGATE;
         break;
     case 16:
         if (equals(name, TEXT("x-requested-with")) || equals(name, TEXT("datastar-request")))
@@ -148,7 +152,10 @@ hr_page hr_request_page(const hr_request *request)
 
     if (flags & (METHOD_OTHER | DEST_OTHER))
         return HR_PAGE_NO;
-    /* No script can set Sec-Fetch-Dest, so it outweighs what a page's code may say. */
+    /* No script can set Sec-Fetch-*, so they outweigh what a page's code may say. A service worker
+     * that hands a navigation on makes its destination empty and keeps its mode. */
+    if (flags & DEST_EMPTY)
+        return flags & MODE_NAVIGATE ? HR_PAGE_YES : HR_PAGE_NO;
     if (flags & DEST_DOCUMENT)
         return HR_PAGE_YES;
     /* Over plain HTTP it is sent to localhost only. */

@@ -56,14 +56,26 @@ void hr_scan_release(hr_watch *watch, hr_node *node)
     *directory = (hr_directory){.children = directory->children, .watch = -1};
 }
 
+/* The node under which the directory is looked into by another name. */
+static hr_node *other_holder(hr_watch *watch, const hr_node *node, uint64_t key)
+{
+    hr_node *holder = hr_map_get(&watch->identities, key);
+    return holder && holder != node && stands(watch, holder) ? holder : NULL;
+}
+
+static bool is_same_directory(const hr_directory *directory, const struct stat *status)
+{
+    return directory && directory->device == status->st_dev && directory->inode == status->st_ino;
+}
+
 bool hr_scan_claim(hr_watch *watch, hr_node *node, const struct stat *status)
 {
     hr_directory *directory = node->directory;
-    if (directory && directory->device == status->st_dev && directory->inode == status->st_ino)
+    if (is_same_directory(directory, status))
         return true;
     uint64_t key = identity_key(status->st_dev, status->st_ino);
-    hr_node *holder = hr_map_get(&watch->identities, key);
-    if (holder && holder != node && stands(watch, holder)) {
+    hr_node *holder = other_holder(watch, node, key);
+    if (holder) {
         holder->directory->aliased = true;
         return false;
     }
@@ -93,12 +105,12 @@ static const char *untold_name(const char *path)
     return NULL;
 }
 
-static bool must_poll(hr_watch *watch, const hr_node *node, const char *path)
+static bool must_poll(hr_watch *watch, const hr_node *node, const char *path, bool watchable)
 {
     if (watch->options.polling != HR_POLLING_AUTO)
         return watch->options.polling == HR_POLLING_ALWAYS;
     if (node->directory->watch < 0)
-        return true;
+        return !watchable;
     const hr_node *parent = node->parent;
     if (parent && parent->directory->device == node->directory->device)
         return parent->directory->polled && parent->directory->watch >= 0;
@@ -111,9 +123,9 @@ static bool must_poll(hr_watch *watch, const hr_node *node, const char *path)
 
 static void watch_directory(hr_watch *watch, hr_node *node, const char *path)
 {
-    hr_notify_add(watch, node, path);
+    bool watchable = hr_notify_add(watch, node, path);
     watch->polled -= node->directory->polled;
-    node->directory->polled = must_poll(watch, node, path);
+    node->directory->polled = must_poll(watch, node, path, watchable);
     watch->polled += node->directory->polled;
 }
 
@@ -132,16 +144,29 @@ static void enqueue(hr_watch *watch, hr_node *directory)
     watch->queue[watch->queue_count++] = directory;
 }
 
+/* A reading finds the same difference until it is flushed: only the first time is it news. */
+static void hint_found(hr_watch *watch, hr_node *node)
+{
+    if (node->hint != HR_HINT_DIRTY && node->hint != HR_HINT_DONE)
+        hr_watch_hint(watch, node, HR_HINT_DONE);
+}
+
+static bool is_unwatched(const hr_node *node)
+{
+    return (node->flags & HR_NODE_REPLACED) ||
+           (node->directory->watch < 0 && !node->directory->polled);
+}
+
 static void meet_directory(hr_watch *watch, hr_node *node, const struct stat *status, bool deep)
 {
     if (node->flags & HR_NODE_DELIVERED)
-        hr_watch_hint(watch, node, HR_HINT_DONE);
+        hint_found(watch, node);
     if (!hr_scan_claim(watch, node, status)) {
         if (node->directory)
-            hr_watch_hint(watch, node, HR_HINT_DONE);
+            hint_found(watch, node);
         return;
     }
-    if (deep || (node->flags & HR_NODE_REPLACED))
+    if (deep || is_unwatched(node))
         enqueue(watch, node);
 }
 
@@ -152,7 +177,7 @@ static void meet_file(hr_watch *watch, hr_node *node, const struct stat *status)
         node->flags |= HR_NODE_DELIVERED;
         watch->tree.files++;
         watch->hashing = true;
-        if (stamp.ctime_ns > watch->started_ns) /* changed since the start: that is news */
+        if (stamp.ctime_ns >= watch->started_ns) /* changed since the start: that is news */
             hr_watch_hint(watch, node, HR_HINT_DONE);
         else
             node->stamp = stamp;
@@ -160,8 +185,7 @@ static void meet_file(hr_watch *watch, hr_node *node, const struct stat *status)
     }
     if (node->directory || !(node->flags & HR_NODE_DELIVERED) ||
         !hr_stamp_equal(&stamp, &node->stamp))
-        if (node->hint != HR_HINT_DIRTY)
-            hr_watch_hint(watch, node, HR_HINT_DONE);
+        hint_found(watch, node);
 }
 
 static void meet(hr_watch *watch, hr_node *parent, int fd, const char *name, bool deep)
@@ -229,8 +253,9 @@ static void read_directory(hr_watch *watch, hr_node *directory, bool deep)
         hr_watch_lost(watch);
         goto done;
     }
-    if ((directory->flags & HR_NODE_REPLACED) ||
-        (directory->directory->watch < 0 && !directory->directory->polled))
+    /* In depth nothing is believed: a directory removed and made again may have the inode of the
+     * old one, whose watch is dead, and the event that said so may be lost. */
+    if (deep || is_unwatched(directory))
         watch_directory(watch, directory, path.data);
     watch->reading++;
     directory->flags &= (uint8_t)~HR_NODE_REPLACED;
@@ -322,6 +347,11 @@ static void enqueue_polled(hr_watch *watch, hr_node *top)
             enqueue(watch, node);
 }
 
+static bool is_free(hr_watch *watch, const hr_node *node, const struct stat *status)
+{
+    return !other_holder(watch, node, identity_key(status->st_dev, status->st_ino));
+}
+
 bool hr_scan_polled(hr_watch *watch)
 {
     uint64_t last = watch->settle.last;
@@ -332,12 +362,10 @@ bool hr_scan_polled(hr_watch *watch)
         if (hr_node_path(root, &watch->path) != HR_OK)
             continue;
         bool there = hr_look(watch->path.data, &status) == HR_KIND_DIRECTORY;
-        bool same = there && root->directory && root->directory->device == status.st_dev &&
-                    root->directory->inode == status.st_ino;
-        if (!same && (there || root->directory) && !root->hint)
-            hr_watch_hint(watch, root, HR_HINT_DONE);
-        if (same)
+        if (there && is_same_directory(root->directory, &status))
             enqueue_polled(watch, root);
+        else if (!root->hint && (root->directory || (there && is_free(watch, root, &status))))
+            hr_watch_hint(watch, root, HR_HINT_DONE);
     }
     read_queue(watch, false);
     return watch->settle.last != last || watch->tree.pending_count != pending;

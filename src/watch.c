@@ -184,7 +184,7 @@ static void note_roots(hr_watch *watch)
         if (!root->directory && hr_node_path(root, &watch->path) == HR_OK) {
             struct stat status;
             if (hr_look(watch->path.data, &status) == HR_KIND_NONE)
-                hr_watch_note(watch, HR_LEVEL_WARNING, "%s does not exist: it is waited for",
+                hr_watch_note(watch, HR_LEVEL_DEBUG, "%s does not exist: it is waited for",
                               watch->path.data);
         }
     }
@@ -270,6 +270,7 @@ static void *run(void *argument)
 {
     hr_watch *watch = argument;
     bool ready = false;
+    hr_notify_open(watch);
     read_baseline(watch);
     while (!hr_watch_stopping(watch)) {
         if (watch->hashing)
@@ -313,10 +314,8 @@ hr_status hr_watch_start(hr_watch *watch)
     if (watch->wake < 0)
         return HR_SYSTEM;
     watch->started_ns = file_clock();
-    hr_notify_open(watch);
     int error = start_thread(watch);
     if (error) {
-        hr_notify_close(watch);
         close(watch->wake);
         watch->wake = -1;
         errno = error;

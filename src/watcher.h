@@ -104,8 +104,10 @@ void hr_notify_open(hr_watch *watch);
 void hr_notify_close(hr_watch *watch);
 void hr_notify_drain(hr_watch *watch);
 
-/* Watches a directory whose path is given; sets whether it has to be polled. */
-void hr_notify_add(hr_watch *watch, hr_node *node, const char *path);
+/* Watches a directory whose path is given. false: there is no watch to be had, and only polling
+ * can tell. One that cannot be reached or read is not worth polling: what opens it makes an event
+ * in the directory above. */
+bool hr_notify_add(hr_watch *watch, hr_node *node, const char *path);
 void hr_notify_remove(hr_watch *watch, hr_node *node);
 
 /* Watches what stands above a root: all of it for renames, and for the root's own name where the

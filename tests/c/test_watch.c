@@ -1,0 +1,1202 @@
+/*
+ * What people, editors and tools do to a tree, over both back ends: native events, and polling.
+ * Every test runs once for each.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/fsuid.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "watching.h"
+
+/* ---- a kernel with limits ---- */
+
+static int watches_left = INT_MAX;
+static int instances_left = INT_MAX;
+
+int __real_inotify_add_watch(int fd, const char *path, uint32_t mask);
+int __wrap_inotify_add_watch(int fd, const char *path, uint32_t mask);
+int __real_inotify_init1(int flags);
+int __wrap_inotify_init1(int flags);
+
+int __wrap_inotify_add_watch(int fd, const char *path, uint32_t mask)
+{
+    if (watches_left <= 0) {
+        errno = ENOSPC;
+        return -1;
+    }
+    watches_left--;
+    return __real_inotify_add_watch(fd, path, mask);
+}
+
+int __wrap_inotify_init1(int flags)
+{
+    if (instances_left <= 0) {
+        errno = EMFILE;
+        return -1;
+    }
+    return __real_inotify_init1(flags);
+}
+
+/* ---- frame ---- */
+
+static int set_up(void **state, hr_polling polling)
+{
+    static struct scene scene;
+    scene_init(&scene, polling);
+    *state = &scene;
+    return 0;
+}
+
+static int set_up_native(void **state)
+{
+    return set_up(state, HR_POLLING_AUTO);
+}
+
+static int set_up_polled(void **state)
+{
+    return set_up(state, HR_POLLING_ALWAYS);
+}
+
+static int tear_down(void **state)
+{
+    watches_left = instances_left = INT_MAX;
+    scene_fini(*state);
+    return 0;
+}
+
+static bool is_native(const struct scene *scene)
+{
+    return scene->options.polling != HR_POLLING_ALWAYS;
+}
+
+/* ---- one file ---- */
+
+static void test_one_save_is_one_batch(void **state)
+{
+    struct scene *scene = *state;
+    put_file(scene, "root/a.css", "one");
+    scene_start(scene);
+    put_file(scene, "root/a.css", "two");
+    assert_batch(scene, "~a.css");
+    assert_nothing(scene);
+}
+
+static void test_every_one_of_many_saves_is_told(void **state)
+{
+    struct scene *scene = *state;
+    put_file(scene, "root/a.css", "start");
+    scene_start(scene);
+    for (int i = 0; i < 10; i++) {
+        put_file(scene, "root/a.css", i % 2 ? "odd" : "even");
+        assert_batch(scene, "~a.css");
+    }
+    assert_nothing(scene);
+}
+
+static void test_same_content_is_no_change(void **state)
+{
+    struct scene *scene = *state;
+    put_file(scene, "root/a.css", "one");
+    scene_start(scene);
+    put_file(scene, "root/a.css", "one");
+    assert_nothing(scene);
+    run_shell(scene, "touch root/a.css && chmod 600 root/a.css");
+    assert_nothing(scene);
+    put_file(scene, "root/new", "one");
+    assert_batch(scene, "+new");
+    put_file(scene, "root/new", "one");
+    assert_nothing(scene);
+}
+
+static void test_file_is_added_changed_and_removed(void **state)
+{
+    struct scene *scene = *state;
+    scene_start(scene);
+    put_file(scene, "root/a", "");
+    assert_batch(scene, "+a");
+    append_file(scene, "root/a", "one");
+    assert_batch(scene, "~a");
+    remove_file(scene, "root/a");
+    assert_batch(scene, "-a");
+    assert_nothing(scene);
+}
+
+static void test_rename_removes_and_adds(void **state)
+{
+    struct scene *scene = *state;
+    put_file(scene, "root/a", "one");
+    scene_start(scene);
+    move(scene, "root/a", "root/b");
+    assert_batch(scene, "-a +b");
+    assert_nothing(scene);
+}
+
+static void test_atomic_save_is_one_change(void **state)
+{
+    struct scene *scene = *state;
+    put_file(scene, "root/a", "one");
+    scene_start(scene);
+    put_file(scene, "root/a.tmp", "two");
+    move(scene, "root/a.tmp", "root/a");
+    assert_batch(scene, "~a");
+    put_file(scene, "root/.other", "three");
+    move(scene, "root/.other", "root/a");
+    assert_batch(scene, "~a");
+    assert_nothing(scene);
+}
+
+/* backupcopy=no: the old file is moved aside, a new one written under its name. */
+static void test_save_by_vim_is_one_change(void **state)
+{
+    struct scene *scene = *state;
+    put_file(scene, "root/a", "one");
+    scene_start(scene);
+    put_file(scene, "root/.a.swp", "swap");
+    put_file(scene, "root/4913", "");
+    remove_file(scene, "root/4913");
+    move(scene, "root/a", "root/a~");
+    put_file(scene, "root/a", "two");
+    remove_file(scene, "root/a~");
+    remove_file(scene, "root/.a.swp");
+    assert_batch(scene, "~a");
+    assert_nothing(scene);
+}
+
+static void test_time_that_goes_back_is_a_change_too(void **state)
+{
+    struct scene *scene = *state;
+    put_file(scene, "root/a", "one");
+    put_file(scene, "elsewhere", "two");
+    run_shell(scene, "touch -d '2001-02-03 04:05:06' elsewhere");
+    scene_start(scene);
+    move(scene, "elsewhere", "root/a");
+    assert_batch(scene, "~a");
+    run_shell(scene, "printf two > root/b && touch -d '1999-01-01' root/b");
+    assert_batch(scene, "+b");
+    assert_nothing(scene);
+}
+
+static void test_file_removed_and_written_again_is_modified(void **state)
+{
+    struct scene *scene = *state;
+    put_file(scene, "root/a", "one");
+    scene_start(scene);
+    remove_file(scene, "root/a");
+    put_file(scene, "root/a", "two");
+    assert_batch(scene, "~a");
+    remove_file(scene, "root/a");
+    put_file(scene, "root/a", "two");
+    assert_nothing(scene);
+}
+
+static void test_large_file_is_told_by_its_stamp(void **state)
+{
+    struct scene *scene = *state;
+    run_shell(scene, "truncate -s 20M root/large");
+    scene_start(scene);
+    append_file(scene, "root/large", "more");
+    assert_batch(scene, "~large");
+    run_shell(scene, "chmod 600 root/large");
+    assert_nothing(scene);
+}
+
+/* ---- names ---- */
+
+static void test_any_name_is_told_as_it_is(void **state)
+{
+    struct scene *scene = *state;
+    char name[256], path[300], word[300];
+    scene_start(scene);
+    put_file(scene, "root/a \"quoted\"\n\xff\xc0.css", "one");
+    assert_batch(scene, "+a\\x20\"quoted\"\\x0a\\xff\\xc0.css");
+    memset(name, 'n', 255);
+    name[255] = '\0';
+    snprintf(path, sizeof path, "root/%s", name);
+    snprintf(word, sizeof word, "+%s", name);
+    put_file(scene, path, "one");
+    assert_batch(scene, word);
+    snprintf(path, sizeof path, "root/%s", "\xc3\xa9/\xe2\x98\x83");
+    make_directory(scene, "root/\xc3\xa9");
+    put_file(scene, path, "one");
+    assert_batch(scene, "+\\xc3\\xa9/\\xe2\\x98\\x83");
+    assert_nothing(scene);
+}
+
+static void test_junk_is_never_told(void **state)
+{
+    struct scene *scene = *state;
+    scene_start(scene);
+    make_directory(scene, "root/.git/objects");
+    put_file(scene, "root/.git/index", "one");
+    make_directory(scene, "root/node_modules/x");
+    put_file(scene, "root/node_modules/x/y.js", "one");
+    make_directory(scene, "root/app/__pycache__");
+    put_file(scene, "root/app/__pycache__/a.pyc", "one");
+    put_file(scene, "root/app.log", "one");
+    put_file(scene, "root/db.sqlite3-wal", "one");
+    make_directory(scene, "packages");
+    put_file(scene, "packages/y.js", "one");
+    make_link(scene, "../packages", "root/.venv");
+    assert_nothing(scene);
+    put_file(scene, "packages/y.js", "two");
+    put_file(scene, "root/.git/index", "two");
+    assert_nothing(scene);
+}
+
+static void test_junk_that_was_there_is_not_entered(void **state)
+{
+    struct scene *scene = *state;
+    make_directory(scene, "root/.git/objects");
+    make_directory(scene, "root/node_modules/x");
+    make_directory(scene, "root/environment/lib");
+    make_directory(scene, "packages/x");
+    make_link(scene, "../packages", "root/venv");
+    put_file(scene, "root/environment/pyvenv.cfg", "home = /usr");
+    put_file(scene, "root/environment/lib/a.py", "one");
+    scene_start(scene);
+    assert_int_equal(hr_watch_get_stats(scene->watch).directories, 2);
+    assert_int_equal(hr_watch_get_stats(scene->watch).files, 0);
+    put_file(scene, "root/environment/lib/a.py", "two");
+    assert_nothing(scene);
+}
+
+static void test_excluded_names_are_not_told(void **state)
+{
+    static const char *const globs[] = {"*.min.css", "build"};
+    struct scene *scene = *state;
+    scene->options.exclude = globs;
+    scene->options.exclude_count = 2;
+    make_directory(scene, "root/build");
+    scene_start(scene);
+    put_file(scene, "root/a.min.css", "one");
+    put_file(scene, "root/build/a.css", "one");
+    make_directory(scene, "root/sub/build");
+    put_file(scene, "root/sub/build/a.css", "one");
+    assert_nothing(scene);
+    put_file(scene, "root/builds.css", "one");
+    assert_batch(scene, "+builds.css");
+}
+
+/* ---- directories ---- */
+
+static void test_file_in_new_directories_is_told(void **state)
+{
+    struct scene *scene = *state;
+    scene_start(scene);
+    run_shell(scene, "mkdir -p root/a/b/c/d && echo one > root/a/b/c/d/file");
+    assert_batch(scene, "+a/b/c/d/file");
+    put_file(scene, "root/a/b/c/d/file", "two");
+    assert_batch(scene, "~a/b/c/d/file");
+    make_directory(scene, "root/empty");
+    assert_nothing(scene);
+}
+
+static void test_every_file_of_a_copied_tree_is_told_once(void **state)
+{
+    enum { DIRECTORIES = 20, FILES = 50 };
+    struct scene *scene = *state;
+    struct words expected = {0};
+    char path[64];
+    for (int i = 0; i < DIRECTORIES; i++) {
+        snprintf(path, sizeof path, "tree/%d", i);
+        make_directory(scene, path);
+        for (int k = 0; k < FILES; k++) {
+            snprintf(path, sizeof path, "tree/%d/%d", i, k);
+            put_file(scene, path, path);
+            words_add(&expected, "+%s", path);
+        }
+    }
+    scene_start(scene);
+    run_shell(scene, "cp -r tree root/tree");
+    assert_all(scene, words_sorted(&expected));
+    words_fini(&expected);
+    assert_int_equal(hr_watch_get_stats(scene->watch).directories, 2 + DIRECTORIES);
+    put_file(scene, "root/tree/7/7", "changed");
+    assert_batch(scene, "~tree/7/7");
+}
+
+static void test_directory_is_renamed(void **state)
+{
+    struct scene *scene = *state;
+    make_directory(scene, "root/a/sub");
+    put_file(scene, "root/a/one", "one");
+    put_file(scene, "root/a/sub/two", "two");
+    scene_start(scene);
+    move(scene, "root/a", "root/b");
+    assert_batch(scene, "-a/one -a/sub/two +b/one +b/sub/two");
+    put_file(scene, "root/b/sub/two", "changed");
+    assert_batch(scene, "~b/sub/two");
+    make_directory(scene, "root/a");
+    put_file(scene, "root/a/one", "one");
+    assert_batch(scene, "+a/one");
+    assert_nothing(scene);
+}
+
+static void test_directory_is_renamed_there_and_back(void **state)
+{
+    struct scene *scene = *state;
+    make_directory(scene, "root/a/sub");
+    put_file(scene, "root/a/sub/one", "one");
+    scene_start(scene);
+    for (int i = 0; i < 20; i++) {
+        move(scene, "root/a", "root/b");
+        move(scene, "root/b", "root/a");
+    }
+    assert_nothing(scene);
+    put_file(scene, "root/a/sub/one", "two");
+    assert_batch(scene, "~a/sub/one");
+    make_directory(scene, "root/a/sub/new");
+    put_file(scene, "root/a/sub/new/two", "two");
+    assert_batch(scene, "+a/sub/new/two");
+}
+
+static void test_directory_leaves_and_enters(void **state)
+{
+    struct scene *scene = *state;
+    make_directory(scene, "root/a/sub");
+    put_file(scene, "root/a/sub/one", "one");
+    scene_start(scene);
+    move(scene, "root/a", "outside");
+    assert_batch(scene, "-a/sub/one");
+    put_file(scene, "outside/sub/one", "two");
+    assert_nothing(scene);
+    move(scene, "outside", "root/again");
+    assert_batch(scene, "+again/sub/one");
+    put_file(scene, "root/again/sub/one", "three");
+    assert_batch(scene, "~again/sub/one");
+    assert_nothing(scene);
+}
+
+static void test_directory_goes(void **state)
+{
+    struct scene *scene = *state;
+    make_directory(scene, "root/a/sub");
+    put_file(scene, "root/a/one", "one");
+    put_file(scene, "root/a/sub/two", "two");
+    scene_start(scene);
+    remove_tree(scene, "root/a");
+    assert_batch(scene, "-a/one -a/sub/two");
+    assert_int_equal(hr_watch_get_stats(scene->watch).files, 0);
+    assert_int_equal(hr_watch_get_stats(scene->watch).directories, 1);
+}
+
+static void test_directory_goes_and_comes_back(void **state)
+{
+    struct scene *scene = *state;
+    make_directory(scene, "root/a");
+    put_file(scene, "root/a/same", "same");
+    put_file(scene, "root/a/other", "one");
+    put_file(scene, "root/a/gone", "one");
+    scene_start(scene);
+    remove_tree(scene, "root/a");
+    make_directory(scene, "root/a");
+    put_file(scene, "root/a/same", "same");
+    put_file(scene, "root/a/other", "two");
+    assert_all(scene, "~a/other -a/gone");
+    put_file(scene, "root/a/other", "three");
+    assert_batch(scene, "~a/other");
+}
+
+static void test_file_and_directory_change_places(void **state)
+{
+    struct scene *scene = *state;
+    make_directory(scene, "root/a");
+    put_file(scene, "root/a/one", "one");
+    put_file(scene, "root/b", "two");
+    scene_start(scene);
+    move(scene, "root/a", "root/c");
+    move(scene, "root/b", "root/a");
+    move(scene, "root/c", "root/b");
+    assert_all(scene, "-a/one +a -b +b/one");
+    put_file(scene, "root/a", "three");
+    assert_batch(scene, "~a");
+    put_file(scene, "root/b/one", "three");
+    assert_batch(scene, "~b/one");
+    remove_file(scene, "root/a");
+    make_directory(scene, "root/a");
+    put_file(scene, "root/a/new", "one");
+    assert_all(scene, "-a +a/new");
+}
+
+static void test_two_directories_change_places(void **state)
+{
+    struct scene *scene = *state;
+    make_directory(scene, "root/a");
+    make_directory(scene, "root/b");
+    put_file(scene, "root/a/one", "one");
+    put_file(scene, "root/b/two", "two");
+    scene_start(scene);
+    assert_int_equal(
+        renameat2(AT_FDCWD, at(scene, "root/a"), AT_FDCWD, at(scene, "root/b"), RENAME_EXCHANGE),
+        0);
+    assert_all(scene, "-a/one +a/two -b/two +b/one");
+    put_file(scene, "root/a/two", "changed");
+    assert_batch(scene, "~a/two");
+    put_file(scene, "root/b/one", "changed");
+    assert_batch(scene, "~b/one");
+}
+
+static void test_unreadable_directory_is_as_if_empty(void **state)
+{
+    struct scene *scene = *state;
+    make_directory(scene, "root/closed");
+    put_file(scene, "root/closed/one", "one");
+    run_shell(scene, "chmod 755 . root && chmod 000 root/closed");
+    setfsuid(65534); /* the thread of the watch inherits it; without root it changes nothing */
+    scene_root(scene, "root");
+    scene_start(scene);
+    setfsuid(geteuid());
+    if (is_native(scene)) /* not worth waking up for: opening it makes an event */
+        assert_int_equal(hr_watch_get_stats(scene->watch).polled_directories, 0);
+    run_shell(scene, "chmod 755 root/closed");
+    assert_batch(scene, "+closed/one");
+    put_file(scene, "root/closed/one", "two");
+    assert_batch(scene, "~closed/one");
+    run_shell(scene, "chmod 000 root/closed");
+    assert_batch(scene, "-closed/one");
+    assert_nothing(scene);
+}
+
+/* ---- links ---- */
+
+static void test_linked_directory_is_looked_into(void **state)
+{
+    struct scene *scene = *state;
+    make_directory(scene, "shared");
+    put_file(scene, "shared/one", "one");
+    make_link(scene, "../shared", "root/link");
+    scene_start(scene);
+    put_file(scene, "shared/one", "two");
+    assert_batch(scene, "~link/one");
+    remove_file(scene, "root/link");
+    assert_batch(scene, "-link/one");
+    make_link(scene, "../shared", "root/again");
+    assert_batch(scene, "+again/one");
+    put_file(scene, "shared/two", "two");
+    assert_batch(scene, "+again/two");
+    assert_nothing(scene);
+}
+
+static void test_link_is_pointed_elsewhere(void **state)
+{
+    struct scene *scene = *state;
+    make_directory(scene, "v1");
+    make_directory(scene, "v2");
+    put_file(scene, "v1/a", "one");
+    put_file(scene, "v2/a", "two");
+    put_file(scene, "v2/b", "two");
+    make_link(scene, "../v1", "root/current");
+    scene_start(scene);
+    make_link(scene, "../v2", "root/next");
+    move(scene, "root/next", "root/current");
+    assert_all(scene, "~current/a +current/b");
+    put_file(scene, "v1/a", "three");
+    assert_nothing(scene);
+    put_file(scene, "v2/a", "three");
+    assert_batch(scene, "~current/a");
+}
+
+static void test_target_of_a_link_goes_and_comes_back(void **state)
+{
+    struct scene *scene = *state;
+    make_directory(scene, "shared");
+    put_file(scene, "shared/one", "one");
+    make_link(scene, "../shared", "root/link");
+    scene_start(scene);
+    move(scene, "shared", "hidden");
+    assert_batch(scene, "-link/one");
+    if (is_native(scene))
+        return; /* nobody is told of a name outside the roots */
+    move(scene, "hidden", "shared");
+    assert_batch(scene, "+link/one");
+}
+
+static void test_loop_of_links_ends(void **state)
+{
+    struct scene *scene = *state;
+    make_directory(scene, "root/a");
+    make_link(scene, "..", "root/a/up");
+    make_link(scene, "self", "root/self");
+    make_link(scene, "nowhere", "root/dangling");
+    put_file(scene, "root/a/one", "one");
+    scene_start(scene);
+    assert_int_equal(hr_watch_get_stats(scene->watch).directories, 2);
+    assert_int_equal(hr_watch_get_stats(scene->watch).files, 1);
+    put_file(scene, "root/a/one", "two");
+    assert_batch(scene, "~a/one");
+    make_link(scene, "../..", "root/a/upper");
+    make_link(scene, ".", "root/here");
+    assert_nothing(scene);
+}
+
+static void test_file_with_two_directory_names_is_told_once(void **state)
+{
+    struct scene *scene = *state;
+    make_directory(scene, "root/a");
+    put_file(scene, "root/a/one", "one");
+    make_link(scene, "a", "root/b");
+    scene_start(scene);
+    put_file(scene, "root/a/one", "two");
+    const char *told = take_all(scene);
+    assert_true(strcmp(told, "~a/one") == 0 || strcmp(told, "~b/one") == 0);
+    remove_file(scene, "root/b");
+    take_all(scene); /* if it was "b" that was looked into, "a" is found in its place: */
+    take_all(scene);
+    put_file(scene, "root/a/one", "three");
+    assert_batch(scene, "~a/one");
+}
+
+static void test_link_to_a_file_is_a_file(void **state)
+{
+    struct scene *scene = *state;
+    put_file(scene, "one", "one");
+    put_file(scene, "two", "two");
+    scene_start(scene);
+    make_link(scene, "../one", "root/link");
+    assert_batch(scene, "+link");
+    make_link(scene, "../two", "root/next");
+    move(scene, "root/next", "root/link");
+    assert_batch(scene, "~link");
+    remove_file(scene, "two");
+    remove_file(scene, "root/link");
+    assert_batch(scene, "-link");
+}
+
+/* ---- roots ---- */
+
+static void test_root_goes_and_comes_back(void **state)
+{
+    struct scene *scene = *state;
+    make_directory(scene, "root/sub");
+    put_file(scene, "root/sub/one", "one");
+    scene_start(scene);
+    remove_tree(scene, "root");
+    assert_batch(scene, "-sub/one");
+    make_directory(scene, "root/sub");
+    put_file(scene, "root/sub/one", "two");
+    assert_batch(scene, "+sub/one");
+    put_file(scene, "root/sub/one", "three");
+    assert_batch(scene, "~sub/one");
+    assert_nothing(scene);
+}
+
+static void test_root_comes_later(void **state)
+{
+    struct scene *scene = *state;
+    scene_root(scene, "root");
+    scene_root(scene, "a/b/late");
+    scene_start(scene);
+    assert_true(was_noted(scene, "does not exist"));
+    make_directory(scene, "a");
+    make_directory(scene, "a/b/late");
+    put_file(scene, "a/b/late/one", "one");
+    assert_batch(scene, "+1:one");
+    remove_tree(scene, "a");
+    assert_batch(scene, "-1:one");
+    run_shell(scene, "mkdir -p a/b/late/sub && echo two > a/b/late/sub/two");
+    assert_batch(scene, "+1:sub/two");
+    assert_nothing(scene);
+}
+
+static void test_root_is_replaced(void **state)
+{
+    struct scene *scene = *state;
+    make_directory(scene, "root/sub");
+    make_directory(scene, "next/sub");
+    put_file(scene, "root/sub/same", "same");
+    put_file(scene, "root/sub/one", "one");
+    put_file(scene, "next/sub/same", "same");
+    put_file(scene, "next/sub/one", "two");
+    scene_start(scene);
+    move(scene, "root", "old");
+    move(scene, "next", "root");
+    assert_all(scene, "~sub/one");
+    put_file(scene, "root/sub/one", "three");
+    assert_batch(scene, "~sub/one");
+    put_file(scene, "old/sub/one", "four");
+    assert_nothing(scene);
+}
+
+static void test_root_leaves_and_returns(void **state)
+{
+    struct scene *scene = *state;
+    make_directory(scene, "root/sub");
+    put_file(scene, "root/sub/one", "one");
+    scene_start(scene);
+    move(scene, "root", "away");
+    assert_batch(scene, "-sub/one");
+    put_file(scene, "away/sub/one", "two");
+    move(scene, "away", "root");
+    assert_batch(scene, "+sub/one");
+    put_file(scene, "root/sub/one", "three");
+    assert_batch(scene, "~sub/one");
+    assert_nothing(scene);
+}
+
+static void test_directory_above_a_root_leaves_and_returns(void **state)
+{
+    struct scene *scene = *state;
+    make_directory(scene, "above/between/inner");
+    put_file(scene, "above/between/inner/one", "one");
+    scene_root(scene, "root");
+    scene_root(scene, "above/between/inner");
+    scene_start(scene);
+    move(scene, "above", "away");
+    assert_batch(scene, "-1:one");
+    move(scene, "away", "above");
+    assert_batch(scene, "+1:one");
+    put_file(scene, "above/between/inner/one", "two");
+    assert_batch(scene, "~1:one");
+    assert_nothing(scene);
+}
+
+static void test_root_that_is_a_link_is_pointed_elsewhere(void **state)
+{
+    struct scene *scene = *state;
+    make_directory(scene, "v1");
+    make_directory(scene, "v2");
+    put_file(scene, "v1/a", "one");
+    put_file(scene, "v2/a", "two");
+    make_link(scene, "v1", "current");
+    scene_root(scene, "root");
+    scene_root(scene, "current");
+    scene_start(scene);
+    make_link(scene, "v2", "next");
+    move(scene, "next", "current");
+    assert_batch(scene, "~1:a");
+    put_file(scene, "v2/a", "three");
+    assert_batch(scene, "~1:a");
+    put_file(scene, "v1/a", "three");
+    remove_file(scene, "current");
+    assert_batch(scene, "-1:a");
+    make_link(scene, "v1", "current");
+    assert_batch(scene, "+1:a");
+    assert_nothing(scene);
+}
+
+static void test_root_becomes_a_file_and_a_directory_again(void **state)
+{
+    struct scene *scene = *state;
+    make_directory(scene, "second");
+    put_file(scene, "second/one", "one");
+    scene_root(scene, "root");
+    scene_root(scene, "second");
+    scene_start(scene);
+    remove_tree(scene, "second");
+    put_file(scene, "second", "a file");
+    assert_batch(scene, "-1:one");
+    remove_file(scene, "second");
+    make_directory(scene, "second");
+    put_file(scene, "second/one", "one");
+    assert_batch(scene, "+1:one");
+    assert_nothing(scene);
+}
+
+static void assert_told_once(struct scene *scene, const char *change)
+{
+    struct words inner = {0}, outer = {0};
+    words_add(&inner, "%c1:%s", change[0], change + 1);
+    words_add(&outer, "%csub/%s", change[0], change + 1);
+    const char *told = take_all(scene);
+    if (strcmp(told, inner.text) != 0)
+        assert_string_equal(told, outer.text);
+    words_fini(&inner);
+    words_fini(&outer);
+}
+
+static void test_file_below_two_roots_is_told_once(void **state)
+{
+    struct scene *scene = *state;
+    make_directory(scene, "root/sub");
+    put_file(scene, "root/sub/one", "one");
+    scene_root(scene, "root");
+    scene_root(scene, "root/sub");
+    scene_start(scene);
+    assert_int_equal(hr_watch_get_stats(scene->watch).files, 1);
+    put_file(scene, "root/sub/one", "two");
+    assert_told_once(scene, "~one");
+    put_file(scene, "root/sub/new", "two");
+    assert_told_once(scene, "+new");
+    remove_tree(scene, "root/sub");
+    take_all(scene);
+    make_directory(scene, "root/sub");
+    put_file(scene, "root/sub/one", "three");
+    assert_told_once(scene, "+one");
+    put_file(scene, "root/sub/one", "four");
+    assert_told_once(scene, "~one");
+}
+
+static void test_inner_root_first_is_the_same(void **state)
+{
+    struct scene *scene = *state;
+    make_directory(scene, "root/sub");
+    put_file(scene, "root/sub/one", "one");
+    scene_root(scene, "root/sub");
+    scene_root(scene, "root");
+    scene_start(scene);
+    assert_int_equal(hr_watch_get_stats(scene->watch).files, 1);
+    put_file(scene, "root/sub/one", "two");
+    assert_string_equal(take_all(scene), "~one");
+    remove_tree(scene, "root/sub");
+    take_all(scene);
+    make_directory(scene, "root/sub");
+    put_file(scene, "root/sub/two", "two");
+    const char *told = take_all(scene);
+    if (strcmp(told, "+two") != 0)
+        assert_string_equal(told, "+1:sub/two");
+}
+
+static void test_what_is_no_root_is_refused(void **state)
+{
+    struct scene *scene = *state;
+    uint32_t index = 77;
+    hr_watch_options options = scene->options;
+    scene_root(scene, "root");
+    put_file(scene, "file", "");
+    const char *file = at(scene, "file");
+    assert_int_equal(hr_watch_add_root(scene->watch, (hr_bytes){file, strlen(file)}, &index),
+                     HR_NOT_DIRECTORY);
+    assert_int_equal(hr_watch_add_root(scene->watch, (hr_bytes){"a", 1}, &index), HR_INVALID);
+    assert_int_equal(hr_watch_add_root(scene->watch, (hr_bytes){NULL, 0}, &index), HR_INVALID);
+    assert_int_equal(hr_watch_add_root(scene->watch, (hr_bytes){"/a\0b", 4}, &index), HR_INVALID);
+    scene_start(scene);
+    assert_int_equal(hr_watch_add_root(scene->watch, (hr_bytes){"/", 1}, &index), HR_STATE);
+    assert_int_equal(hr_watch_start(scene->watch), HR_STATE);
+    assert_int_equal(index, 77);
+    hr_watch *none = NULL;
+    options.on_batch = NULL;
+    assert_int_equal(hr_watch_new(&options, &none), HR_INVALID);
+    assert_null(none);
+}
+
+/* ---- many ---- */
+
+#define GIT                                                                                        \
+    "git -c user.name=n -c user.email=n@example.org -c commit.gpgsign=false -c "                   \
+    "core.hooksPath=none "
+
+static void commit(struct scene *scene, const char *name, int files)
+{
+    char path[64];
+    for (int i = 1; i <= files; i++) {
+        snprintf(path, sizeof path, "root/a/b/%d", i);
+        put_file(scene, path, name);
+    }
+    snprintf(path, sizeof path, "root/%s", name);
+    make_directory(scene, path);
+    strcat(path, "/only");
+    put_file(scene, path, name);
+    run_shell(scene, "cd root && " GIT "add -A && " GIT "commit -qm message");
+}
+
+static void make_repository(struct scene *scene, int files)
+{
+    run_shell(scene, "cd root && " GIT "init -q && mkdir -p a/b");
+    commit(scene, "one", files);
+    run_shell(scene, "cd root && " GIT "branch first && rm -r one");
+    commit(scene, "two", files);
+    run_shell(scene, "cd root && " GIT "branch second");
+}
+
+static void test_checkout_is_one_batch(void **state)
+{
+    enum { FILES = 1000 };
+    struct scene *scene = *state;
+    struct words there = {0}, back = {0};
+    make_repository(scene, FILES);
+    for (int i = 1; i <= FILES; i++) {
+        words_add(&there, "~a/b/%d", i);
+        words_add(&back, "~a/b/%d", i);
+    }
+    words_add(&there, "+one/only -two/only");
+    words_add(&back, "-one/only +two/only");
+    scene_start(scene);
+    run_shell(scene, "cd root && git checkout -q first");
+    assert_batch(scene, there.text);
+    run_shell(scene, "cd root && git checkout -q second");
+    assert_batch(scene, back.text);
+    assert_nothing(scene);
+    words_fini(&there);
+    words_fini(&back);
+}
+
+static long queue_limit(void)
+{
+    long limit = 16384;
+    FILE *file = fopen("/proc/sys/fs/inotify/max_queued_events", "re");
+    if (file) {
+        if (fscanf(file, "%ld", &limit) != 1)
+            limit = 16384;
+        fclose(file);
+    }
+    return limit;
+}
+
+/* Each name costs three events, and the thread of the watch stands still. */
+static void overflow(struct scene *scene, struct words *expected)
+{
+    char path[64];
+    scene_hold(scene);
+    put_file(scene, "root/gate", "closed");
+    scene_wait_held(scene);
+    for (long i = 0; i < queue_limit() / 3 + 100; i++) {
+        snprintf(path, sizeof path, "root/flood/f%ld", i);
+        put_file(scene, path, "one");
+        words_add(expected, "+flood/f%ld", i);
+    }
+}
+
+static void test_overflow_loses_nothing(void **state)
+{
+    struct scene *scene = *state;
+    struct words expected = {0};
+    struct stat before, after;
+    make_directory(scene, "root/flood");
+    make_directory(scene, "root/old");
+    make_directory(scene, "root/kept");
+    put_file(scene, "root/old/one", "one");
+    put_file(scene, "root/kept/one", "one");
+    put_file(scene, "root/kept/two", "two");
+    scene_start(scene);
+    overflow(scene, &expected);
+    /* None of this is in the queue. A directory may come back under the number of the old one. */
+    stat(at(scene, "root/old"), &before);
+    remove_tree(scene, "root/old");
+    make_directory(scene, "root/old");
+    stat(at(scene, "root/old"), &after);
+    print_message("# the same inode: %s\n", before.st_ino == after.st_ino ? "yes" : "no");
+    put_file(scene, "root/old/new", "new");
+    put_file(scene, "root/kept/one", "changed");
+    remove_file(scene, "root/kept/two");
+    words_add(&expected, "-old/one +old/new ~kept/one -kept/two +gate");
+    scene_release(scene);
+    assert_all(scene, words_sorted(&expected));
+    words_fini(&expected);
+    if (is_native(scene))
+        assert_true(was_noted(scene, "overflowed"));
+    put_file(scene, "root/old/new", "newer");
+    assert_batch(scene, "~old/new");
+}
+
+struct writer {
+    const struct scene *scene;
+    pthread_t thread;
+    _Atomic bool stop;
+    bool many; /* a new name each time */
+};
+
+static void *write_for_ever(void *argument)
+{
+    struct writer *writer = argument;
+    char path[256];
+    for (unsigned i = 0; !writer->stop; i++) {
+        snprintf(path, sizeof path, "%s/root/written%u", writer->scene->base,
+                 writer->many ? i % 2000 : 0);
+        int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+        for (int k = 0; k < 4; k++) {
+            ssize_t size = write(fd, &i, sizeof i);
+            (void)size;
+        }
+        close(fd);
+    }
+    return NULL;
+}
+
+static void writer_start(struct writer *writer)
+{
+    assert_int_equal(pthread_create(&writer->thread, NULL, write_for_ever, writer), 0);
+}
+
+static void writer_stop(struct writer *writer)
+{
+    writer->stop = true;
+    pthread_join(writer->thread, NULL);
+}
+
+static void wait_for_batches(struct scene *scene, size_t count)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += (time_t)(DEADLINE_US / 1000000);
+    int error = 0;
+    pthread_mutex_lock(&scene->mutex);
+    while (scene->batch_count < count && !error)
+        error = pthread_cond_timedwait(&scene->changed, &scene->mutex, &until);
+    pthread_mutex_unlock(&scene->mutex);
+    assert_int_equal(error, 0);
+}
+
+static void test_writer_without_end_is_told_of_now_and_then(void **state)
+{
+    for (int many = 0; many <= 1; many++) {
+        struct scene *scene = *state;
+        struct writer writer = {.scene = scene, .many = many};
+        if (!scene->watch)
+            scene_start(scene);
+        writer_start(&writer);
+        wait_for_batches(scene, scene->batch_count + 1);
+        writer_stop(&writer);
+        take_all(scene);
+        put_file(scene, "root/written0", "the end");
+        assert_batch(scene, "~written0");
+    }
+}
+
+/* ---- limits ---- */
+
+static void test_what_has_no_watch_is_polled(void **state)
+{
+    struct scene *scene = *state;
+    char path[64];
+    for (int i = 0; i < 12; i++) {
+        snprintf(path, sizeof path, "root/%d/sub", i);
+        make_directory(scene, path);
+    }
+    watches_left = 12;
+    scene_start(scene);
+    if (is_native(scene)) {
+        hr_watch_stats stats = hr_watch_get_stats(scene->watch);
+        assert_true(stats.polled_directories > 0 && stats.polled_directories < stats.directories);
+        assert_true(was_noted(scene, "limit of inotify watches"));
+    }
+    for (int i = 0; i < 12; i++) {
+        char word[64];
+        snprintf(path, sizeof path, "root/%d/sub/file", i);
+        snprintf(word, sizeof word, "+%d/sub/file", i);
+        put_file(scene, path, "one");
+        assert_batch(scene, word);
+    }
+    make_directory(scene, "root/new");
+    put_file(scene, "root/new/one", "one");
+    assert_batch(scene, "+new/one");
+    put_file(scene, "root/new/one", "two");
+    assert_batch(scene, "~new/one");
+    remove_tree(scene, "root/new");
+    assert_batch(scene, "-new/one");
+    assert_nothing(scene);
+}
+
+static void test_without_an_instance_all_is_polled(void **state)
+{
+    struct scene *scene = *state;
+    instances_left = 0;
+    make_directory(scene, "root/a");
+    scene_start(scene);
+    assert_int_equal(hr_watch_get_stats(scene->watch).polled_directories, 2);
+    if (is_native(scene))
+        assert_true(was_noted(scene, "no inotify instance"));
+    put_file(scene, "root/a/one", "one");
+    assert_batch(scene, "+a/one");
+    assert_nothing(scene);
+}
+
+static void test_never_polls_if_told_so(void **state)
+{
+    struct scene *scene = *state;
+    scene->options.polling = HR_POLLING_NEVER;
+    watches_left = 0;
+    make_directory(scene, "root/a");
+    scene_start(scene);
+    hr_watch_stats stats = hr_watch_get_stats(scene->watch);
+    assert_int_equal(stats.polled_directories, 0);
+    assert_true(was_noted(scene, "is not watched"));
+}
+
+/* ---- rest and life ---- */
+
+static void test_at_rest_nothing_wakes_it(void **state)
+{
+    struct scene *scene = *state;
+    make_directory(scene, "root/a/b");
+    put_file(scene, "root/a/one", "one");
+    scene->options.polling = HR_POLLING_NEVER;
+    scene_start(scene);
+    put_file(scene, "root/a/one", "two");
+    assert_batch(scene, "~a/one");
+    assert_nothing(scene);
+    /* The one place where time must pass. The thread may still be on its way to sleep. */
+    uint64_t before, after = hr_watch_get_stats(scene->watch).wakeups;
+    do {
+        before = after;
+        nanosleep(&(struct timespec){0, 50000000}, NULL);
+        after = hr_watch_get_stats(scene->watch).wakeups;
+    } while (after != before);
+    nanosleep(&(struct timespec){1, 0}, NULL);
+    assert_int_equal(hr_watch_get_stats(scene->watch).wakeups, after);
+}
+
+static void test_counts_what_it_knows(void **state)
+{
+    struct scene *scene = *state;
+    make_directory(scene, "root/a/b");
+    put_file(scene, "root/a/b/one", "one");
+    put_file(scene, "root/two", "two");
+    scene_root(scene, "root");
+    assert_false(hr_watch_get_stats(scene->watch).ready);
+    scene_start(scene);
+    hr_watch_stats stats = hr_watch_get_stats(scene->watch);
+    assert_true(stats.ready);
+    assert_int_equal(stats.directories, 3);
+    assert_int_equal(stats.files, 2);
+    assert_int_equal(stats.polled_directories, is_native(scene) ? 0 : 3);
+    assert_int_equal(stats.batches, 0);
+    put_file(scene, "root/a/b/one", "two");
+    remove_file(scene, "root/two");
+    take_all(scene);
+    stats = hr_watch_get_stats(scene->watch);
+    assert_int_equal(stats.directories, 3);
+    assert_int_equal(stats.files, 2); /* with the sentinel */
+}
+
+static void test_what_changes_after_the_start_is_told(void **state)
+{
+    struct scene *scene = *state;
+    put_file(scene, "root/a", "one");
+    put_file(scene, "root/b", "one");
+    scene_root(scene, "root");
+    let_clock_tick();
+    assert_int_equal(hr_watch_start(scene->watch), HR_OK);
+    put_file(scene, "root/a", "two");
+    assert_string_equal(take_all(scene), "~a");
+}
+
+static void test_two_changes_in_a_row_after_each_start_are_told(void **state)
+{
+    struct scene *scene = *state;
+    for (int i = 0; i < 20; i++) {
+        put_file(scene, "root/a", "one");
+        scene_root(scene, "root");
+        assert_int_equal(hr_watch_start(scene->watch), HR_OK);
+        put_file(scene, "root/a", "two");
+        const char *told = take_all(scene);
+        if (!strstr(told, "~a"))
+            fail_msg("start %d: %s", i, told);
+        scene_stop(scene);
+    }
+}
+
+static void test_freed_in_any_state(void **state)
+{
+    struct scene *scene = *state;
+    hr_watch_free(NULL);
+    scene_root(scene, "root");
+    scene_stop(scene);
+    hr_watch *empty;
+    assert_int_equal(hr_watch_new(&scene->options, &empty), HR_OK);
+    assert_int_equal(hr_watch_start(empty), HR_OK);
+    hr_watch_free(empty);
+    for (int i = 0; i < 50; i++) {
+        put_file(scene, "root/a", i % 2 ? "odd" : "even");
+        scene_root(scene, "root");
+        assert_int_equal(hr_watch_start(scene->watch), HR_OK);
+        put_file(scene, "root/b", i % 2 ? "odd" : "even");
+        if (i % 3 == 0)
+            assert_true(hr_watch_wait_ready(scene->watch, DEADLINE_US));
+        scene_stop(scene);
+    }
+}
+
+static void test_freed_while_it_is_busy(void **state)
+{
+    struct scene *scene = *state;
+    run_shell(scene, "for i in $(seq 40); do mkdir root/$i; done; cd root/1; "
+                     "for i in $(seq 500); do echo $i > $i; done; cd ..; "
+                     "for i in $(seq 2 40); do cp -l 1/* $i; done");
+    for (unsigned i = 0; i < 30; i++) {
+        scene_root(scene, "root");
+        assert_int_equal(hr_watch_start(scene->watch), HR_OK);
+        nanosleep(&(struct timespec){0, i * 200000}, NULL); /* somewhere in its work */
+        scene_stop(scene);
+    }
+    assert_false(was_noted(scene, "overflowed"));
+}
+
+static void test_waits_no_longer_than_told(void **state)
+{
+    struct scene *scene = *state;
+    scene_root(scene, "root");
+    assert_false(hr_watch_wait_ready(scene->watch, 1000));
+}
+
+#define BOTH(name)                                                                                 \
+    {"native: " #name, test_##name, set_up_native, tear_down, NULL},                               \
+    {                                                                                              \
+        "polled: " #name, test_##name, set_up_polled, tear_down, NULL                              \
+    }
+#define NATIVE(name)                                                                               \
+    {                                                                                              \
+#name, test_##name, set_up_native, tear_down, NULL                                         \
+    }
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        BOTH(one_save_is_one_batch),
+        BOTH(every_one_of_many_saves_is_told),
+        BOTH(same_content_is_no_change),
+        BOTH(file_is_added_changed_and_removed),
+        BOTH(rename_removes_and_adds),
+        BOTH(atomic_save_is_one_change),
+        BOTH(save_by_vim_is_one_change),
+        BOTH(time_that_goes_back_is_a_change_too),
+        BOTH(file_removed_and_written_again_is_modified),
+        BOTH(large_file_is_told_by_its_stamp),
+        BOTH(any_name_is_told_as_it_is),
+        BOTH(junk_is_never_told),
+        BOTH(junk_that_was_there_is_not_entered),
+        BOTH(excluded_names_are_not_told),
+        BOTH(file_in_new_directories_is_told),
+        BOTH(every_file_of_a_copied_tree_is_told_once),
+        BOTH(directory_is_renamed),
+        BOTH(directory_is_renamed_there_and_back),
+        BOTH(directory_leaves_and_enters),
+        BOTH(directory_goes),
+        BOTH(directory_goes_and_comes_back),
+        BOTH(file_and_directory_change_places),
+        BOTH(two_directories_change_places),
+        BOTH(unreadable_directory_is_as_if_empty),
+        BOTH(linked_directory_is_looked_into),
+        BOTH(link_is_pointed_elsewhere),
+        BOTH(target_of_a_link_goes_and_comes_back),
+        BOTH(loop_of_links_ends),
+        BOTH(file_with_two_directory_names_is_told_once),
+        BOTH(link_to_a_file_is_a_file),
+        BOTH(root_goes_and_comes_back),
+        BOTH(root_comes_later),
+        BOTH(root_is_replaced),
+        BOTH(root_leaves_and_returns),
+        BOTH(directory_above_a_root_leaves_and_returns),
+        BOTH(root_that_is_a_link_is_pointed_elsewhere),
+        BOTH(root_becomes_a_file_and_a_directory_again),
+        BOTH(file_below_two_roots_is_told_once),
+        BOTH(inner_root_first_is_the_same),
+        NATIVE(what_is_no_root_is_refused),
+        BOTH(checkout_is_one_batch),
+        BOTH(overflow_loses_nothing),
+        BOTH(writer_without_end_is_told_of_now_and_then),
+        BOTH(what_has_no_watch_is_polled),
+        BOTH(without_an_instance_all_is_polled),
+        NATIVE(never_polls_if_told_so),
+        NATIVE(at_rest_nothing_wakes_it),
+        BOTH(counts_what_it_knows),
+        BOTH(what_changes_after_the_start_is_told),
+        BOTH(two_changes_in_a_row_after_each_start_are_told),
+        BOTH(freed_in_any_state),
+        BOTH(freed_while_it_is_busy),
+        NATIVE(waits_no_longer_than_told),
+    };
+    cmocka_set_test_filter(getenv("HR_TEST"));
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

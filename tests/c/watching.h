@@ -1,0 +1,90 @@
+/*
+ * What the tests of hr_watch share: a directory to play in, a watch over it, and what it told.
+ *
+ * A batch is written as text, a word a change, in order of the bytes: "+new ~changed -gone". A file
+ * of another root than the first has its number before it ("+1:new"), and bytes that are no plain
+ * letters are written \xNN. To show that nothing was told, another file is changed after it, and
+ * its batch must come alone.
+ *
+ * Nothing here allocates by a function that failing.h makes fail.
+ */
+#ifndef WATCHING_H
+#define WATCHING_H
+
+#include <pthread.h>
+#include <stdint.h>
+
+#include "hotreload.h"
+
+/* No event takes so long, on however busy a machine. */
+#define DEADLINE_US ((uint64_t)10 * 1000000)
+
+struct scene {
+    char base[128]; /* the temporary directory; paths below are relative to it */
+    hr_watch_options options;
+    hr_watch *watch;
+
+    pthread_mutex_t mutex; /* of what follows */
+    pthread_cond_t changed;
+    char **batches;
+    size_t batch_count;
+    size_t taken; /* of the batches, by the test */
+    char *notes;  /* "warning: …\n" and so on, or NULL */
+    bool hold;    /* the callback waits while this is set */
+    bool held;    /* and it does so now */
+};
+
+/* Makes a directory with an empty directory "root" in it, and sets the options. */
+void scene_init(struct scene *scene, hr_polling polling);
+void scene_fini(struct scene *scene);
+
+/* Adds a root, making the watch first if there is none. */
+void scene_root(struct scene *scene, const char *path);
+
+/* Starts the watch, and waits until the first look is over. What was done before is old. */
+void scene_start(struct scene *scene);
+void scene_stop(struct scene *scene);
+
+/* The next batch must be this. */
+void assert_batch(struct scene *scene, const char *expected);
+
+/* Nothing was told since the last batch that was looked at: see above. */
+void assert_nothing(struct scene *scene);
+
+/* All that was told until now, over however many batches; the words still sorted. Lent until the
+ * next call. */
+const char *take_all(struct scene *scene);
+void assert_all(struct scene *scene, const char *expected);
+
+/* Did a note say so? */
+bool was_noted(struct scene *scene, const char *text);
+
+/* While it is held, the thread of the watch stands in the callback. */
+void scene_hold(struct scene *scene);
+void scene_wait_held(struct scene *scene);
+void scene_release(struct scene *scene);
+
+/* Waits until the kernel's coarse clock, from which files take their times, has moved on. */
+void let_clock_tick(void);
+
+/* The rest do to files what their names say; paths relative to the base. */
+const char *at(const struct scene *scene, const char *path); /* absolute; lent for a few calls */
+void put_file(struct scene *scene, const char *path, const char *content);
+void append_file(struct scene *scene, const char *path, const char *content);
+void remove_file(struct scene *scene, const char *path);
+void make_directory(struct scene *scene, const char *path);
+void remove_tree(struct scene *scene, const char *path);
+void move(struct scene *scene, const char *from, const char *to);
+void make_link(struct scene *scene, const char *target, const char *path);
+void run_shell(struct scene *scene, const char *command); /* in the base */
+
+/* A growing text of words, for what is expected. */
+struct words {
+    char *text;
+    size_t size;
+};
+__attribute__((format(printf, 2, 3))) void words_add(struct words *words, const char *format, ...);
+const char *words_sorted(struct words *words);
+void words_fini(struct words *words);
+
+#endif
