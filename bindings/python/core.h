@@ -4,7 +4,7 @@
  *   Engine    a watch, a journal and a wire, with the notes that the watcher's thread leaves
  *   Layer     the ASGI middleware; decides from the request
  *   Send      one response; decides from its head and its first bytes
- *   Sequence  an awaitable that sends two messages, one after the other
+ *   Sequence  an awaitable that sends messages, one after the other
  *   Ready     an awaitable that is done
  *
  * Limited API of CPython 3.10. Functions that return PyObject * return a new reference, or NULL
@@ -168,7 +168,8 @@ typedef enum core_aim {
 PyObject *core_send_new(core_state *state, PyObject *layer, PyObject *inner, PyObject *scope,
                         const hr_request *request, hr_cursor cursor, core_aim aim);
 
-/* Will call inner(first), await that, then inner(second), and await that. */
-PyObject *core_sequence_new(core_state *state, PyObject *inner, PyObject *first, PyObject *second);
+/* Will call inner(first), await that, then inner(second), and so on. `third` may be NULL. */
+PyObject *core_sequence_new(core_state *state, PyObject *inner, PyObject *first, PyObject *second,
+                            PyObject *third);
 
 #endif

@@ -155,7 +155,8 @@ static bool is_below(hr_bytes path, hr_bytes prefix)
            (path.size == prefix.size || path.data[prefix.size] == '/');
 }
 
-/* Servers and frameworks disagree whether `path` begins with `root_path`. */
+/* Servers, frameworks and proxies disagree whether `path` begins with `root_path`; behind a server
+ * that puts it in front, and no proxy that takes it off, it is there twice. */
 static bool is_ours(core_layer *layer, PyObject *scope)
 {
     hr_bytes path;
@@ -168,9 +169,13 @@ static bool is_ours(core_layer *layer, PyObject *scope)
         return false;
     while (root.size && root.data[root.size - 1] == '/')
         root.size--;
-    if (!root.size || !is_below(path, root))
-        return false;
-    return is_below((hr_bytes){path.data + root.size, path.size - root.size}, layer->events);
+    while (root.size && is_below(path, root)) {
+        path.data += root.size;
+        path.size -= root.size;
+        if (is_below(path, layer->events))
+            return true;
+    }
+    return false;
 }
 
 /* The engine, borrowed; NULL without an exception: there is none to be had. */
@@ -211,30 +216,33 @@ static bool read_request(core_state *state, PyObject *scope, hr_request *request
     return true;
 }
 
-/* The headers that the app of a page may see. */
+static PyObject *with_identity(core_state *state, PyObject *pair)
+{
+    PyObject *name = PySequence_GetItem(pair, 0);
+    PyObject *item = name ? PyTuple_Pack(2, name, state->identity) : NULL;
+    Py_XDECREF(name);
+    return item;
+}
+
+/* The headers that the app of a page may see: a list of its own. */
 static PyObject *page_headers(core_state *state, PyObject *object)
 {
+    PyObject *list = object ? PySequence_List(object) : PyList_New(0);
     core_headers headers;
-    PyObject *list = PyList_New(0);
-    if (!list || !core_headers_open(object, &headers))
+    if (!list || !core_headers_open(list, &headers))
         return list;
-    for (Py_ssize_t i = 0; i < headers.size; i++) {
+    for (Py_ssize_t i = headers.size; i-- > 0;) {
         hr_bytes name;
         hr_bytes value;
         PyObject *pair = core_headers_at(&headers, i, &name, &value);
-        hr_header_action action = hr_request_header_action(name);
-        if (action == HR_HEADER_DROP)
-            continue;
-        PyObject *item;
-        if (action == HR_HEADER_IDENTITY) {
-            PyObject *key = PySequence_GetItem(pair, 0);
-            item = key ? PyTuple_Pack(2, key, state->identity) : NULL;
-            Py_XDECREF(key);
-        } else {
-            item = Py_NewRef(pair);
+        hr_header_action action = pair ? hr_request_header_action(name) : HR_HEADER_KEEP;
+        int failed = 0;
+        if (action == HR_HEADER_DROP) {
+            failed = PyList_SetSlice(list, i, i + 1, NULL);
+        } else if (action == HR_HEADER_IDENTITY) {
+            PyObject *item = with_identity(state, pair);
+            failed = item ? PyList_SetItem(list, i, item) : -1;
         }
-        int failed = item ? PyList_Append(list, item) : -1;
-        Py_XDECREF(item);
         if (failed) {
             Py_DECREF(list);
             return NULL;
@@ -246,8 +254,10 @@ static PyObject *page_headers(core_state *state, PyObject *object)
 /* Without the messages whose bytes we would not see. */
 static PyObject *page_extensions(core_state *state, PyObject *extensions)
 {
-    PyObject *copy = PyDict_Copy(extensions);
     PyObject *names[] = {state->str_http_response_pathsend, state->str_http_response_zerocopysend};
+    if (!core_get(extensions, names[0]) && !core_get(extensions, names[1]))
+        return Py_NewRef(extensions);
+    PyObject *copy = PyDict_Copy(extensions);
     for (int i = 0; copy && i < 2; i++) {
         if (core_get(copy, names[i]) && PyDict_DelItem(copy, names[i]) < 0)
             Py_CLEAR(copy);
@@ -263,14 +273,14 @@ static PyObject *page_scope(core_state *state, PyObject *scope)
         return NULL;
     PyObject *headers = page_headers(state, core_get(scope, state->str_headers));
     PyObject *extensions = core_get(scope, state->str_extensions);
-    extensions = extensions && PyDict_Check(extensions) ? page_extensions(state, extensions)
-                                                        : Py_NewRef(Py_None);
+    bool is_dict = extensions && PyDict_Check(extensions);
+    PyObject *kept = is_dict ? page_extensions(state, extensions) : NULL;
     bool failed =
-        !headers || !extensions || PyDict_SetItem(copy, state->str_headers, headers) < 0 ||
-        (extensions != Py_None && PyDict_SetItem(copy, state->str_extensions, extensions) < 0) ||
+        !headers || (is_dict && !kept) || PyDict_SetItem(copy, state->str_headers, headers) < 0 ||
+        (kept != extensions && is_dict && PyDict_SetItem(copy, state->str_extensions, kept) < 0) ||
         PyDict_SetItem(copy, state->str_mark, Py_True) < 0;
     Py_XDECREF(headers);
-    Py_XDECREF(extensions);
+    Py_XDECREF(kept);
     if (failed)
         Py_CLEAR(copy);
     return copy;

@@ -3,6 +3,9 @@
 
 #include "core.h"
 
+/* From here on one more message costs less than a copy of the body. */
+enum { SEND_SPLIT = 256 << 10 };
+
 typedef enum send_stage {
     SEND_CACHE,    /* awaits the start, to forbid caching by guess */
     SEND_START,    /* awaits the start of what may be a page */
@@ -20,6 +23,7 @@ typedef struct core_send {
     PyObject *root_path;
     PyObject *start; /* held, or NULL */
     PyObject *tail;  /* the end of the body so far, held, or NULL */
+    PyObject *args;  /* of the call under way, borrowed */
     uint64_t sent;   /* bytes of the body that were forwarded */
     hr_cursor cursor;
     hr_request request;
@@ -44,6 +48,7 @@ PyObject *core_send_new(core_state *state, PyObject *layer, PyObject *inner, PyO
     send->root_path = NULL;
     send->start = NULL;
     send->tail = NULL;
+    send->args = NULL;
     send->sent = 0;
     send->cursor = cursor;
     send->request = *request;
@@ -98,6 +103,8 @@ static void send_dealloc(PyObject *self)
 
 static PyObject *forward(core_send *send, PyObject *message)
 {
+    if (message == PyTuple_GetItem(send->args, 0))
+        return PyObject_Call(send->inner, send->args, NULL);
     return PyObject_CallFunctionObjArgs(send->inner, message, NULL);
 }
 
@@ -106,7 +113,7 @@ static PyObject *forward_with(core_send *send, PyObject *start, PyObject *messag
 {
     if (!start)
         return forward(send, message);
-    return core_sequence_new(send->state, send->inner, start, message);
+    return core_sequence_new(send->state, send->inner, start, message, NULL);
 }
 
 /* A copy of `message` with one entry replaced. Steals `value`, which may be NULL after an error. */
@@ -367,9 +374,56 @@ static bool has_trailers(core_send *send)
     return trailers == Py_True;
 }
 
-/* The place is found. NULL without an exception: there is a tag already, or no memory for one. */
-static PyObject *send_tagged(core_send *send, PyObject *message, hr_bytes data)
+/* `message` with a body of its own. Steals `body`, which may be NULL after an error. */
+static PyObject *body_message(core_send *send, PyObject *message, PyObject *body, bool more)
 {
+    PyObject *copy = with_entry(message, send->state->str_body, body);
+    if (copy && more && PyDict_SetItem(copy, send->state->str_more_body, Py_True) < 0)
+        Py_CLEAR(copy);
+    return copy;
+}
+
+static PyObject *view_from(PyObject *data, size_t place)
+{
+    PyObject *view = PyMemoryView_FromObject(data);
+    PyObject *rest = view ? PySequence_GetSlice(view, (Py_ssize_t)place, PY_SSIZE_T_MAX) : NULL;
+    Py_XDECREF(view);
+    return rest;
+}
+
+/* Two messages instead of one: what is before the place with the tag, and a view of the rest. NULL
+ * without an exception: no memory. */
+static PyObject *send_split(core_send *send, PyObject *message, PyObject *data, size_t place,
+                            hr_bytes tag)
+{
+    hr_bytes head = {0};
+    core_bytes(data, &head);
+    head.size = place;
+    PyObject *start = send->start ? injected_start(send, send->start, tag.size) : NULL;
+    PyObject *first = body_message(send, message, splice(head, place, tag), true);
+    PyObject *second = body_message(send, message, view_from(data, place), false);
+    PyObject *awaitable = NULL;
+    if (!first || !second || (send->start && !start))
+        PyErr_Clear();
+    else if (start)
+        awaitable = core_sequence_new(send->state, send->inner, start, first, second);
+    else
+        awaitable = core_sequence_new(send->state, send->inner, first, second, NULL);
+    if (awaitable) {
+        Py_CLEAR(send->start);
+        Py_CLEAR(send->tail);
+    }
+    Py_XDECREF(start);
+    Py_XDECREF(first);
+    Py_XDECREF(second);
+    return awaitable;
+}
+
+/* The place is found. NULL without an exception: there is a tag already, or no memory for one. */
+static PyObject *send_tagged(core_send *send, PyObject *message, PyObject *object)
+{
+    hr_bytes data = {0};
+    core_bytes(object, &data);
     uint64_t place = send->inject.offset - send->sent;
     if (send->inject.offset < send->sent || place > data.size || has_tag(data, place))
         return NULL;
@@ -379,8 +433,10 @@ static PyObject *send_tagged(core_send *send, PyObject *message, hr_bytes data)
         return NULL;
     }
     send_stage next = has_trailers(send) ? SEND_TRAILERS : SEND_PASS;
-    PyObject *body = splice(data, place, (hr_bytes){tag.data, tag.size});
-    PyObject *awaitable = send_changed(send, message, body, tag.size);
+    hr_bytes inserted = {tag.data, tag.size};
+    PyObject *awaitable = data.size - place < SEND_SPLIT
+                              ? send_changed(send, message, splice(data, place, inserted), tag.size)
+                              : send_split(send, message, object, place, inserted);
     if (awaitable)
         send->stage = next;
     hr_buffer_fini(&tag);
@@ -478,7 +534,7 @@ static PyObject *send_body(core_send *send, PyObject *message)
     core_bytes(data, &bytes);
     PyObject *awaitable = NULL;
     if (verdict == HR_INSERT)
-        awaitable = send_tagged(send, message, bytes);
+        awaitable = send_tagged(send, message, data);
     else if (verdict == HR_UNDECIDED)
         awaitable = send_undecided(send, message, bytes);
     if (!awaitable && !PyErr_Occurred())
@@ -500,9 +556,12 @@ static PyObject *send_trailers(core_send *send, PyObject *message)
 
 /* ---- the call ------------------------------------------------------------------------------ */
 
-static PyObject *send_message(core_send *send, PyObject *message, PyObject *type)
+static PyObject *send_message(core_send *send, PyObject *message)
 {
     core_state *state = send->state;
+    if (!PyDict_Check(message))
+        return pass_all(send, message);
+    PyObject *type = core_get(message, state->str_type);
     switch (send->stage) {
     case SEND_CACHE:
     case SEND_START:
@@ -533,10 +592,11 @@ static PyObject *send_call(PyObject *self, PyObject *args, PyObject *kwargs)
         PyErr_SetString(PyExc_TypeError, "send() takes one message");
         return NULL;
     }
-    PyObject *message = PyTuple_GetItem(args, 0);
-    if (!PyDict_Check(message))
-        return pass_all(send, message);
-    return send_message(send, message, core_get(message, send->state->str_type));
+    PyObject *outer = send->args;
+    send->args = args;
+    PyObject *awaitable = send_message(send, PyTuple_GetItem(args, 0));
+    send->args = outer;
+    return awaitable;
 }
 
 static PyType_Slot send_slots[] = {

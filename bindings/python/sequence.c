@@ -2,11 +2,12 @@
 
 typedef struct core_sequence {
     PyObject_HEAD PyObject *inner;
-    PyObject *messages[2]; /* NULL once handed to `inner` */
+    PyObject *messages[3]; /* NULL once handed to `inner` */
     PyObject *current;     /* what is being awaited, or NULL */
 } core_sequence;
 
-PyObject *core_sequence_new(core_state *state, PyObject *inner, PyObject *first, PyObject *second)
+PyObject *core_sequence_new(core_state *state, PyObject *inner, PyObject *first, PyObject *second,
+                            PyObject *third)
 {
     core_sequence *sequence = PyObject_GC_New(core_sequence, state->sequence_type);
     if (!sequence)
@@ -14,6 +15,7 @@ PyObject *core_sequence_new(core_state *state, PyObject *inner, PyObject *first,
     sequence->inner = Py_NewRef(inner);
     sequence->messages[0] = Py_NewRef(first);
     sequence->messages[1] = Py_NewRef(second);
+    sequence->messages[2] = Py_XNewRef(third);
     sequence->current = NULL;
     PyObject_GC_Track(sequence);
     return (PyObject *)sequence;
@@ -26,6 +28,7 @@ static int sequence_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(sequence->inner);
     Py_VISIT(sequence->messages[0]);
     Py_VISIT(sequence->messages[1]);
+    Py_VISIT(sequence->messages[2]);
     Py_VISIT(sequence->current);
     return 0;
 }
@@ -38,6 +41,7 @@ static int sequence_clear(PyObject *self)
     Py_CLEAR(sequence->inner);
     Py_CLEAR(sequence->messages[0]);
     Py_CLEAR(sequence->messages[1]);
+    Py_CLEAR(sequence->messages[2]);
     Py_CLEAR(sequence->current);
     return 0;
 }
@@ -69,7 +73,7 @@ static PyObject *await_iterator(core_state *state, PyObject *awaitable)
 /* Makes the next message the current one. 1: there is one; 0: all are sent; -1: an exception. */
 static int sequence_advance(core_sequence *sequence)
 {
-    int index = sequence->messages[0] ? 0 : 1;
+    int index = sequence->messages[0] ? 0 : sequence->messages[1] ? 1 : 2;
     PyObject *message = sequence->messages[index];
     if (!message)
         return 0;
@@ -184,7 +188,7 @@ static PyMethodDef sequence_methods[] = {
 };
 
 static PyType_Slot sequence_slots[] = {
-    {Py_tp_doc, "An awaitable that sends two messages, one after the other."},
+    {Py_tp_doc, "An awaitable that sends messages, one after the other."},
     {Py_tp_dealloc, sequence_dealloc},
     {Py_tp_traverse, sequence_traverse},
     {Py_tp_clear, sequence_clear},

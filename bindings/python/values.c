@@ -6,7 +6,9 @@ bool core_bytes(PyObject *object, hr_bytes *out)
 {
     char *data;
     Py_ssize_t size;
-    if (!object || !PyBytes_Check(object) || PyBytes_AsStringAndSize(object, &data, &size) < 0)
+    /* The exact type first: in the limited API every other check is a call. */
+    if (!object || !(Py_IS_TYPE(object, &PyBytes_Type) || PyBytes_Check(object)) ||
+        PyBytes_AsStringAndSize(object, &data, &size) < 0)
         return false;
     *out = (hr_bytes){data, (size_t)size};
     return true;
@@ -86,7 +88,9 @@ PyObject *core_headers_at(const core_headers *headers, Py_ssize_t index, hr_byte
                                       : PyTuple_GetItem(headers->object, index);
     PyObject *first = NULL;
     PyObject *second = NULL;
-    if (PyTuple_Check(pair) && PyTuple_Size(pair) == 2) {
+    if (Py_IS_TYPE(pair, &PyTuple_Type) || PyTuple_Check(pair)) {
+        if (PyTuple_Size(pair) != 2)
+            return NULL;
         first = PyTuple_GetItem(pair, 0);
         second = PyTuple_GetItem(pair, 1);
     } else if (PyList_Check(pair) && PyList_Size(pair) == 2) {

@@ -58,6 +58,7 @@ class Hub:
                 self._driver = _AsyncioDriver(self, loop)
             else:
                 self._driver = _TrioDriver(self)
+            self._runtime.log_notes(self.engine)  # those from before
         self._users += 1
         return self
 

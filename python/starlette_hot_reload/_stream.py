@@ -120,10 +120,13 @@ def _client_cursor(scope: Scope) -> str | None:
 
 
 def _name_below(scope: Scope, events_path: str) -> str:
-    """What follows the events path; before it there may be the root path."""
+    """What follows the events path; before it the root path may stand, even twice."""
     path: str = scope["path"]
-    if not f"{path}/".startswith(f"{events_path}/"):
-        path = path.removeprefix(scope.get("root_path", "").rstrip("/"))
+    root_path: str = scope.get("root_path", "").rstrip("/")
+    while not f"{path}/".startswith(f"{events_path}/"):
+        if not root_path or not path.startswith(root_path):
+            return path
+        path = path.removeprefix(root_path)
     return path.removeprefix(events_path).lstrip("/")
 
 

@@ -1,0 +1,329 @@
+"""Raw ASGI, a real uvicorn, and a client of the stream."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette_hot_reload import _core
+
+DEADLINE = 20.0
+EVENTS_PATH = "/__starlette_hot_reload"
+NAVIGATION = [(b"host", b"localhost"), (b"sec-fetch-dest", b"document")]
+PAGE = b"<!doctype html><html><head><title>x</title></head><body>x</body></html>"
+TAG = re.compile(
+    rb'<script async="" src="([^"]*)" data-cursor="([0-9a-f]{16}\.[0-9a-f]{16})"></script>'
+)
+
+Headers = list[tuple[bytes, bytes]]
+
+
+def http_scope(
+    path: str = "/",
+    headers: Iterable[tuple[bytes, bytes]] = NAVIGATION,
+    method: str = "GET",
+    **more: Any,
+) -> dict[str, Any]:
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "method": method,
+        "path": path,
+        "raw_path": path.encode(),
+        "root_path": "",
+        "scheme": "http",
+        "query_string": b"",
+        "headers": list(headers),
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 8000),
+        **more,
+    }
+
+
+def start(headers: Iterable[tuple[bytes, bytes]] = (), status: int = 200) -> dict[str, Any]:
+    return {"type": "http.response.start", "status": status, "headers": list(headers)}
+
+
+def html(*more: tuple[bytes, bytes], status: int = 200) -> dict[str, Any]:
+    return start([(b"content-type", b"text/html; charset=utf-8"), *more], status)
+
+
+def body(content: Any = b"", more: bool = False) -> dict[str, Any]:
+    return {"type": "http.response.body", "body": content, "more_body": more}
+
+
+def sender(*messages: Message) -> ASGIApp:
+    """An app that sends just these."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        for message in messages:
+            await send(message)
+
+    return app
+
+
+async def no_receive() -> Message:
+    raise AssertionError("receive() was called")
+
+
+async def never(*_: Any) -> None:
+    raise AssertionError("not to be called")
+
+
+@dataclass
+class LayerUnderTest:
+    """A layer with an engine that does not run, and what it logs."""
+
+    engine: _core.Engine
+    reasons: list[tuple[str | None, str]] = field(default_factory=list)
+
+    def wrap(
+        self, app: ASGIApp, endpoint: ASGIApp = never, events_path: str = EVENTS_PATH
+    ) -> _core.Layer:
+        return _core.Layer(
+            app,
+            events_path=events_path,
+            endpoint=endpoint,
+            lifespan=never,
+            start=lambda scope: self.engine,
+            warn=lambda path, reason: self.reasons.append((path, reason)),
+        )
+
+    def run(self, app: ASGIApp, scope: Scope | None = None) -> list[Message]:
+        return run(self.wrap(app), http_scope() if scope is None else scope)
+
+    def send(self, *messages: Message, scope: Scope | None = None) -> list[Message]:
+        """What the server gets when an app sends `messages`."""
+        return self.run(sender(*messages), scope)
+
+
+async def call(
+    app: Callable[[Scope, Receive, Send], Awaitable[None]], scope: Scope, receive: Any = no_receive
+) -> list[Message]:
+    """What `app` sends."""
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        await asyncio.sleep(0)
+        sent.append(message)
+
+    await app(scope, receive, send)
+    return sent
+
+
+def run(
+    app: Callable[[Scope, Receive, Send], Awaitable[None]], scope: Scope, receive: Any = no_receive
+) -> list[Message]:
+    return asyncio.run(call(app, scope, receive))
+
+
+@asynccontextmanager
+async def alive(app: ASGIApp) -> AsyncIterator[None]:
+    """The time between an app's start-up and its shutdown. A failure is raised."""
+    steps: asyncio.Queue[Message] = asyncio.Queue()
+    answers: asyncio.Queue[Message] = asyncio.Queue()
+    task = asyncio.ensure_future(app({"type": "lifespan", "state": {}}, steps.get, answers.put))
+
+    async def step(name: str) -> None:
+        await steps.put({"type": f"lifespan.{name}"})
+        answer = await asyncio.wait_for(answers.get(), DEADLINE)
+        if answer["type"] != f"lifespan.{name}.complete":
+            await task
+            raise AssertionError(answer)
+
+    await step("startup")
+    try:
+        yield
+    finally:
+        await step("shutdown")
+        await task
+
+
+def make_engine(*roots: Path, boot: int = 1, **options: Any) -> _core.Engine:
+    chosen: dict[str, Any] = {"polling": 0, "poll_interval": 0.05, "exclude": [], "served": []}
+    chosen.update(options)
+    base = os.fsencode(roots[0]) if roots else b"/"
+    return _core.Engine([os.fsencode(root) for root in roots], base=base, boot=boot, **chosen)
+
+
+def headers_of(message: Message) -> dict[bytes, bytes]:
+    return dict(message["headers"])
+
+
+def body_of(messages: Sequence[Message]) -> bytes:
+    return b"".join(
+        bytes(message.get("body", b""))
+        for message in messages
+        if message["type"] == "http.response.body"
+    )
+
+
+# ---- a real server ---------------------------------------------------------------------------
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Server:
+    """``uvicorn main:app`` in a directory of its own, on a port of its own."""
+
+    def __init__(
+        self, directory: Path, *arguments: str, target: str = "main:app", **environment: str
+    ) -> None:
+        self.log: list[str] = []
+        self._port = free_port()
+        self._changed = threading.Condition()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "uvicorn", target, "--port", str(self._port), *arguments],
+            cwd=directory,
+            env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            with self._changed:
+                self.log.append(line)
+                self._changed.notify_all()
+        with self._changed:
+            self._changed.notify_all()
+
+    def wait_for(self, text: str, count: int = 1) -> str:
+        """The `count`-th line that holds `text`."""
+
+        def found() -> list[str]:
+            return [line for line in self.log if text in line]
+
+        with self._changed:
+            done = self._changed.wait_for(
+                lambda: len(found()) >= count or self.process.poll() is not None, DEADLINE
+            )
+            lines = found() if done else []
+            assert len(lines) >= count, f"no {text!r} in:\n" + "".join(self.log)
+            return lines[count - 1]
+
+    def save_until(self, path: Path, text: str) -> None:
+        """Change a file until the log holds `text`: a reloader does not see what changes before its
+        own first look, and does not say when that was."""
+        content = path.read_text()
+        deadline = time.monotonic() + DEADLINE
+        with self._changed:
+            while not any(text in line for line in self.log):
+                assert time.monotonic() < deadline, "".join(self.log)
+                content += "\n"
+                path.write_text(content)
+                self._changed.wait(0.3)
+
+    @property
+    def port(self) -> int:
+        self.wait_for("Application startup complete")
+        deadline = time.monotonic() + DEADLINE
+        while True:  # with --reload nothing in the log says that the child listens
+            try:
+                socket.create_connection(("127.0.0.1", self._port), DEADLINE).close()
+                return self._port
+            except ConnectionRefusedError:
+                assert time.monotonic() < deadline, "".join(self.log)
+                time.sleep(0.01)
+
+    def get(
+        self, path: str = "/", headers: dict[str, str] | None = None, method: str = "GET"
+    ) -> tuple[int, dict[str, str], bytes]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE)
+        try:
+            connection.request(method, path, headers=headers or {})
+            response = connection.getresponse()
+            content = response.read()
+            return response.status, {k.lower(): v for k, v in response.getheaders()}, content
+        finally:
+            connection.close()
+
+    def page(self, path: str = "/") -> bytes:
+        return self.get(path, {"Sec-Fetch-Dest": "document"})[2]
+
+    def stop(self, number: int = signal.SIGINT) -> int:
+        self.process.send_signal(number)
+        try:
+            return self.process.wait(DEADLINE)
+        finally:
+            self._reader.join(DEADLINE)
+
+    def __enter__(self) -> Server:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)  # it leads a session of its own
+        self.process.wait(DEADLINE)
+        self._reader.join(DEADLINE)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+
+@dataclass
+class Event:
+    kind: str
+    id: str
+    data: Any
+
+
+@contextmanager
+def stream(server: Server, path: str = EVENTS_PATH, **headers: str) -> Iterator[Iterator[Event]]:
+    """The events of one connection; they end with it."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=DEADLINE)
+    connection.request("GET", path, headers={k.replace("_", "-"): v for k, v in headers.items()})
+    response = connection.getresponse()
+    assert response.status == 200, response.read()
+    assert response.getheader("content-type") == "text/event-stream"
+    try:
+        yield _events(response)
+    finally:
+        response.close()
+        connection.close()
+
+
+def _events(response: http.client.HTTPResponse) -> Iterator[Event]:
+    event = Event("message", "", None)
+    while line := response.readline():
+        name, _, value = line.decode().rstrip("\n").partition(": ")
+        if name == "event":
+            event.kind = value
+        elif name == "id":
+            event.id = value
+        elif name == "data":
+            event.data = json.loads(value)
+        elif not name:
+            if event.data is not None:
+                yield event
+            event = Event("message", "", None)
