@@ -37,7 +37,7 @@ help:
 	$(PYTHON) tools/check_python.py
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --group build --group demo 'starlette>=0.27'
+	$(BIN)/python -m pip install --quiet --group build --group demo 'starlette>=0.35'
 	@touch $@
 
 .make/venv-%: .make/venv pyproject.toml
@@ -53,8 +53,19 @@ help:
 	@touch $@
 
 .make/package: .make/venv .make/client $(ENGINE) $(PACKAGE)
-	$(BIN)/python -m pip install --quiet --no-build-isolation --no-deps --force-reinstall \
-	    -Cbuild-dir=build/python .
+	rm -rf build/wheel
+	$(BIN)/python -m pip wheel --quiet --no-build-isolation --no-deps \
+	    -Cbuild-dir=build/python -w build/wheel .
+	$(BIN)/python -m pip install --quiet --no-deps --force-reinstall build/wheel/*.whl
+	@touch $@
+
+# The oldest Starlette that pyproject.toml admits.
+OLDEST := build/oldest/bin/python
+.make/oldest: .make/package
+	test -x $(OLDEST) || $(PYTHON) -m venv build/oldest
+	$(OLDEST) -m pip install --quiet --upgrade 'pip>=25.1'
+	$(OLDEST) -m pip install --quiet --group test 'starlette==0.35.0'
+	$(OLDEST) -m pip install --quiet --no-deps --force-reinstall build/wheel/*.whl
 	@touch $@
 
 setup: .make/package
@@ -84,8 +95,9 @@ test-c: build/c/build.ninja build/asan/build.ninja build/tsan/build.ninja
 	$(MESON_TEST) -C build/asan
 	$(MESON_TEST) -C build/tsan --suite threads
 
-test-python: .make/package .make/venv-test build/c/build.ninja
+test-python: .make/package .make/venv-test .make/oldest build/c/build.ninja
 	ninja -C build/c --quiet tests/c/inject_filter
+	$(OLDEST) -m pytest
 	$(BIN)/python -m pytest
 
 test-client: .make/client
@@ -100,8 +112,7 @@ bench: .make/package .make/system-bench
 	test -x .venv-bench/bin/python || $(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
 	.venv-bench/bin/python -m pip install --quiet --group bench
-	.venv-bench/bin/python -m pip install --quiet --no-build-isolation --no-deps \
-	    --force-reinstall -Cbuild-dir=build/bench .
+	.venv-bench/bin/python -m pip install --quiet --no-deps --force-reinstall build/wheel/*.whl
 	.venv-bench/bin/python bench/run.py
 
 build/clang/build.ninja: .make/venv .make/client | .make/system-test .make/system-lint

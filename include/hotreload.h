@@ -286,7 +286,7 @@ hr_verdict hr_inject_feed(hr_inject *inject, hr_bytes chunk);
  * before (only a doctype, comments, white space) takes the tag at its end. */
 hr_verdict hr_inject_end(hr_inject *inject);
 
-/* Appends the tag: `<script async="" src="…" data-cursor="…"></script>`, with a nonce attribute if
+/* Appends the tag: `<script async="" data-cursor="…" src="…"></script>`, with a nonce attribute if
  * `nonce` is not empty, attribute values escaped. No line break. HR_NOMEM. */
 hr_status hr_tag_format(hr_bytes script_url, hr_cursor cursor, hr_bytes nonce, hr_buffer *out);
 

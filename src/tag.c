@@ -2,7 +2,7 @@
 
 #include "hotreload.h"
 
-#define TAG_PREFIX "<script async=\"\" src=\""
+#define TAG_PREFIX "<script async=\"\" data-cursor=\""
 
 hr_bytes hr_tag_prefix(void)
 {
@@ -57,8 +57,8 @@ hr_status hr_tag_format(hr_bytes script_url, hr_cursor cursor, hr_bytes nonce, h
     char text[HR_CURSOR_SIZE];
 
     hr_cursor_format(cursor, text);
-    if (append_text(out, TAG_PREFIX) || append_value(out, script_url) ||
-        append_text(out, "\" data-cursor=\"") || hr_buffer_append(out, text, sizeof text))
+    if (append_text(out, TAG_PREFIX) || hr_buffer_append(out, text, sizeof text) ||
+        append_text(out, "\" src=\"") || append_value(out, script_url))
         goto fail;
     if (nonce.size && (append_text(out, "\" nonce=\"") || append_value(out, nonce)))
         goto fail;

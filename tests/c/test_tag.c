@@ -49,19 +49,19 @@ static void assert_tag(const char *url, const char *nonce, const char *expected)
 static void test_tag_carries_address_cursor_and_nonce(void **state)
 {
     assert_tag("/__hot/client.js", NULL,
-               "<script async=\"\" src=\"/__hot/client.js\" data-cursor=\"" CURSOR_TEXT
-               "\"></script>");
+               "<script async=\"\" data-cursor=\"" CURSOR_TEXT
+               "\" src=\"/__hot/client.js\"></script>");
     assert_tag("/__hot/client.js", "r4nd0m+/=",
-               "<script async=\"\" src=\"/__hot/client.js\" data-cursor=\"" CURSOR_TEXT
-               "\" nonce=\"r4nd0m+/=\"></script>");
-    assert_tag("", "", "<script async=\"\" src=\"\" data-cursor=\"" CURSOR_TEXT "\"></script>");
+               "<script async=\"\" data-cursor=\"" CURSOR_TEXT
+               "\" src=\"/__hot/client.js\" nonce=\"r4nd0m+/=\"></script>");
+    assert_tag("", "", "<script async=\"\" data-cursor=\"" CURSOR_TEXT "\" src=\"\"></script>");
 }
 
 static void test_tag_escapes_values(void **state)
 {
     assert_tag("/a?b&c=\"<d>'\r\n", "&\"",
-               "<script async=\"\" src=\"/a?b&amp;c=&quot;&lt;d&gt;'&#13;&#10;\" "
-               "data-cursor=\"" CURSOR_TEXT "\" nonce=\"&amp;&quot;\"></script>");
+               "<script async=\"\" data-cursor=\"" CURSOR_TEXT
+               "\" src=\"/a?b&amp;c=&quot;&lt;d&gt;'&#13;&#10;\" nonce=\"&amp;&quot;\"></script>");
 }
 
 static void test_no_memory_leaves_the_buffer_as_it_was(void **state)

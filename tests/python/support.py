@@ -28,7 +28,8 @@ EVENTS_PATH = "/__starlette_hot_reload"
 NAVIGATION = [(b"host", b"localhost"), (b"sec-fetch-dest", b"document")]
 PAGE = b"<!doctype html><html><head><title>x</title></head><body>x</body></html>"
 TAG = re.compile(
-    rb'<script async="" src="([^"]*)" data-cursor="([0-9a-f]{16}\.[0-9a-f]{16})"></script>'
+    rb'<script async="" data-cursor="(?P<cursor>[0-9a-f]{16}\.[0-9a-f]{16})" src="(?P<src>[^"]*)">'
+    rb"</script>"
 )
 
 Headers = list[tuple[bytes, bytes]]

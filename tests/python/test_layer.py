@@ -206,7 +206,7 @@ def test_a_page_gets_one_tag_and_a_true_length(layer: LayerUnderTest) -> None:
     assert match
     assert content[: match.start()] + content[match.end() :] == PAGE
     assert content[: match.start()].endswith(b"<head>")
-    assert match[1] == EVENTS_PATH.encode() + b"/client.js"
+    assert match["src"] == EVENTS_PATH.encode() + b"/client.js"
     assert headers_of(sent[0])[b"content-length"] == b"%d" % len(content)
     assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
 
@@ -308,7 +308,7 @@ def test_the_cursor_is_of_the_beginning_of_the_request(layer: LayerUnderTest) ->
     before = layer.engine.now()
     match = TAG.search(body_of(layer.run(app)))
     assert match
-    assert before <= match[2].decode() <= inside[0]
+    assert before <= match["cursor"].decode() <= inside[0]
 
 
 def test_a_page_that_holds_the_tag_passes_untouched(layer: LayerUnderTest) -> None:
@@ -320,7 +320,9 @@ def test_a_page_that_holds_the_tag_passes_untouched(layer: LayerUnderTest) -> No
 def test_a_layer_in_a_layer_adds_nothing(layer: LayerUnderTest) -> None:
     inner = layer.wrap(sender(html(LENGTH), body(PAGE)), events_path="/inner")
     content = body_of(run(layer.wrap(inner), http_scope()))
-    assert [match[1] for match in TAG.finditer(content)] == [EVENTS_PATH.encode() + b"/client.js"]
+    assert [match["src"] for match in TAG.finditer(content)] == [
+        EVENTS_PATH.encode() + b"/client.js"
+    ]
 
 
 # ---- chunks ----------------------------------------------------------------------------------
@@ -493,7 +495,7 @@ def test_the_scripts_address_holds_the_root_path(
         body_of(layer.send(html(), body(PAGE), scope=http_scope(root_path=root_path)))
     )
     assert match
-    assert match[1] == address
+    assert match["src"] == address
 
 
 # ---- awaiting --------------------------------------------------------------------------------

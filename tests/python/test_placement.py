@@ -25,7 +25,7 @@ DATA = Path(os.environ.get("HOT_RELOAD_TEST_DATA", ROOT.parent / "shared" / "dat
 FILES = sorted((DATA / "html5lib-tests" / "tree-construction").glob("*.dat"))
 
 CURSOR = "0.0"
-TAG = f'<script async="" src="/client.js" data-cursor="{CURSOR}"></script>'.encode()
+TAG = f'<script async="" data-cursor="{CURSOR}" src="/client.js"></script>'.encode()
 
 SECTION = re.compile(
     r"^#(data|errors|new-errors|document-fragment|script-on|script-off|document)\n", re.MULTILINE

@@ -92,9 +92,9 @@ def test_the_example_runs_as_it_is_written(project: Path) -> None:
         match = TAG.search(page)
         assert match
         assert TAG.sub(b"", page) == PAGE
-        script = match[1].decode()
+        script = match["src"].decode()
         assert server.get(script)[0] == 200
-        cursor = match[2].decode()
+        cursor = match["cursor"].decode()
         with stream(server, f"{EVENTS_PATH}?cursor={cursor}") as events:
             begin(events)
             (project / "static" / "style.css").write_text("b {}")
@@ -126,7 +126,7 @@ def test_what_is_saved_while_the_page_travels_is_told(project: Path) -> None:
             begin(events)
             (project / "static" / "style.css").write_text("b {}")
             next(events)
-        with stream(server, f"{EVENTS_PATH}?cursor={match[2].decode()}") as events:
+        with stream(server, f"{EVENTS_PATH}?cursor={match['cursor'].decode()}") as events:
             begin(events)
             assert names(next(events)) == ["static/style.css"]
 
@@ -277,7 +277,7 @@ def test_workers_of_one_server_are_one_boot(project: Path) -> None:
         for _ in range(100):
             match = TAG.search(server.page())
             assert match
-            boots.add(match[2].decode().partition(".")[0])
+            boots.add(match["cursor"].decode().partition(".")[0])
         assert len(boots) == 1
 
 
@@ -288,7 +288,7 @@ def test_a_root_path_is_part_of_the_addresses(project: Path) -> None:
     with Server(project, "--root-path", "/api") as server:
         match = TAG.search(server.page())
         assert match
-        assert match[1] == b"/api" + EVENTS_PATH.encode() + b"/client.js"
+        assert match["src"] == b"/api" + EVENTS_PATH.encode() + b"/client.js"
         for prefix in "", "/api":  # a proxy takes it off, or does not
             assert server.get(f"{prefix}{EVENTS_PATH}/client.js")[0] == 200
         with stream(server) as events:
@@ -307,7 +307,7 @@ def test_a_mounted_app_has_its_own_address(project: Path) -> None:
     with Server(project, target="outer:app") as server:
         match = TAG.search(server.page("/sub/"))
         assert match
-        script = match[1].decode()
+        script = match["src"].decode()
         assert script == f"/sub{EVENTS_PATH}/client.js"
         assert server.get(script)[0] == 200
         with stream(server, f"/sub{EVENTS_PATH}") as events:
@@ -331,7 +331,7 @@ def test_the_events_path_can_be_chosen(project: Path) -> None:
     with Server(project) as server:
         match = TAG.search(server.page())
         assert match
-        assert match[1] == b"/custom-events-path/client.js"
+        assert match["src"] == b"/custom-events-path/client.js"
         with stream(server, "/custom-events-path") as events:
             begin(events)
             assert Marker(project).is_next(events)
