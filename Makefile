@@ -26,7 +26,7 @@ help:
 	@echo 'make wheel   build the wheel and the sdist into dist/'
 	@echo 'make clean   remove everything that was built'
 
-# ---- set-up ----------------------------------------------------------------------------------
+# Set-up.
 
 .make/system-%: tools/need
 	@mkdir -p .make
@@ -73,7 +73,7 @@ setup: .make/package
 demo: .make/package
 	cd examples/site && $(BIN)/python -m uvicorn main:app --reload --host 127.0.0.1 --port 8000
 
-# ---- tests -----------------------------------------------------------------------------------
+# Tests.
 
 test: test-c test-python test-client test-browser
 
@@ -106,7 +106,7 @@ test-client: .make/client
 test-browser: .make/package .make/venv-test .make/browser
 	cd tests/browser && npm test
 
-# ---- the rest --------------------------------------------------------------------------------
+# The rest.
 
 bench: .make/package .make/system-bench
 	test -x .venv-bench/bin/python || $(PYTHON) -m venv .venv-bench

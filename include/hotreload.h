@@ -31,7 +31,7 @@ extern "C" {
 
 #define HR_VERSION "1.0.0"
 
-/* ---- status -------------------------------------------------------------------------------- */
+/* Status. */
 
 #define HR_STATUS_MAP(X)                                                                           \
     X(OK, 0, "success")                                                                            \
@@ -50,7 +50,7 @@ typedef enum hr_status {
 /* An English phrase for a status; static, never NULL. */
 const char *hr_status_text(hr_status status);
 
-/* ---- bytes --------------------------------------------------------------------------------- */
+/* Bytes. */
 
 /* Borrowed bytes. Who lends them is said where they are returned. `data` may be NULL if `size` is
  * 0. */
@@ -71,7 +71,7 @@ void hr_buffer_fini(hr_buffer *buffer);
 /* Appends; HR_NOMEM leaves the buffer as it was. */
 hr_status hr_buffer_append(hr_buffer *buffer, const void *data, size_t size);
 
-/* ---- changes ------------------------------------------------------------------------------- */
+/* Changes. */
 
 typedef enum hr_op { HR_OP_ADDED = 1, HR_OP_MODIFIED = 2, HR_OP_REMOVED = 3 } hr_op;
 
@@ -96,7 +96,7 @@ typedef struct hr_batch {
     int64_t unix_us;     /* CLOCK_REALTIME at settled_us */
 } hr_batch;
 
-/* ---- watch --------------------------------------------------------------------------------- */
+/* Watch. */
 
 typedef struct hr_watch hr_watch;
 
@@ -156,7 +156,7 @@ hr_watch_stats hr_watch_get_stats(hr_watch *watch);
  * after it returns. Not from a callback. */
 void hr_watch_free(hr_watch *watch);
 
-/* ---- journal ------------------------------------------------------------------------------- */
+/* Journal. */
 
 /* A moment in the life of one run of a server. `sequence` comes from the machine's monotonic clock,
  * so that the cursors of several workers of one run can be compared. */
@@ -217,7 +217,7 @@ void hr_journal_unsubscribe(hr_journal *journal, int fd);
 /* Makes every subscriber's descriptor readable, as if something had been pushed. */
 void hr_journal_wake(hr_journal *journal);
 
-/* ---- wire ---------------------------------------------------------------------------------- */
+/* Wire. */
 
 /* How files are named to the browser: relative to `base` (the working directory), or else to their
  * root, never absolute; and under which address the app serves them. */
@@ -250,7 +250,7 @@ hr_status hr_wire_retry(uint32_t milliseconds, hr_buffer *out);
  * in `data` begin a new data line. HR_INVALID: a line break or NUL in `event` or `id`. */
 hr_status hr_sse_event(hr_bytes event, hr_bytes id, hr_bytes data, hr_buffer *out);
 
-/* ---- inject -------------------------------------------------------------------------------- */
+/* Inject. */
 
 typedef enum hr_verdict {
     HR_UNDECIDED = 0, /* feed more */
@@ -294,7 +294,7 @@ hr_status hr_tag_format(hr_bytes script_url, hr_cursor cursor, hr_bytes nonce, h
  * the tag has it already. Static. */
 hr_bytes hr_tag_prefix(void);
 
-/* ---- page ---------------------------------------------------------------------------------- */
+/* Page. */
 
 typedef enum hr_page {
     HR_PAGE_NO = 0,    /* not a document: pass it untouched */
@@ -344,7 +344,7 @@ bool hr_response_wants_no_cache(const hr_response *response);
 bool hr_response_wants_vary(const hr_response *response);
 bool hr_response_cached_by_guess(const hr_response *response);
 
-/* ---- client -------------------------------------------------------------------------------- */
+/* Client. */
 
 /* A file of the browser's client by name ("client.js"). Static. */
 typedef struct hr_client_file {

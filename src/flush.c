@@ -12,11 +12,12 @@
 #include "ops.h"
 #include "watcher.h"
 
-#define RETRY          HR_MILLISECONDS(100)
-#define LOCK_POLL      HR_MILLISECONDS(10)
-#define LOCK_STALE     (10 * (int64_t)1000000000) /* ns: older than the burst by this much */
-#define POLLED_WRITING (30 * (int64_t)1000000) /* ns: so recently written is still being written   \
-                                                */
+#define RETRY      HR_MILLISECONDS(100)
+#define LOCK_POLL  HR_MILLISECONDS(10)
+#define LOCK_STALE (10 * (int64_t)1000000000) /* ns: older than the burst by this much */
+#define POLLED_WRITING                                                                             \
+    (30 * (int64_t)1000000) /* ns: so recently written is still being written                      \
+                             */
 
 typedef enum outcome {
     LOOKED,   /* nothing more to say; the node may be freed */
@@ -263,8 +264,8 @@ static void deliver(hr_watch *watch, uint64_t first)
                       .first_us = first,
                       .settled_us = hr_clock_monotonic(),
                       .unix_us = hr_clock_unix()};
-    watch->options.on_batch(watch->options.user, &batch);
     atomic_fetch_add(&watch->batches, 1);
+    watch->options.on_batch(watch->options.user, &batch);
     free(changes);
     watch->found_count = 0;
     watch->arena.size = 0;
@@ -328,8 +329,9 @@ void hr_flush(hr_watch *watch, uint64_t now)
         watch->settle.first = first;
     if (watch->incomplete)
         hr_settle_stir(&watch->settle, now);
-    if (result == NO_MEMORY)
+    if (watch->incomplete || result == NO_MEMORY)
         watch->next_try = now + RETRY;
+    hr_watch_publish(watch);
     if (delivered)
         deliver(watch, first);
 }

@@ -213,10 +213,21 @@ static hr_hint hint_of_creation(hr_watch *watch, const hr_node *node)
     return HR_HINT_DONE;
 }
 
+/* Of two names that were exchanged (renameat2(2)), the second is said to be left after something
+ * has come there. */
+static hr_hint hint_of_leaving(hr_watch *watch, const hr_node *node, uint32_t mask)
+{
+    struct stat status;
+    if ((mask & IN_MOVED_FROM) && hr_node_path(node, &watch->path) == HR_OK &&
+        lstat(watch->path.data, &status) == 0)
+        return HR_HINT_DONE;
+    return HR_HINT_GONE;
+}
+
 static void file_event(hr_watch *watch, hr_node *node, uint32_t mask)
 {
     if (mask & (IN_DELETE | IN_MOVED_FROM))
-        hr_watch_hint(watch, node, HR_HINT_GONE);
+        hr_watch_hint(watch, node, hint_of_leaving(watch, node, mask));
     else if (mask & (IN_CLOSE_WRITE | IN_MOVED_TO))
         hr_watch_hint(watch, node, HR_HINT_DONE);
     else if (mask & IN_MODIFY)
@@ -243,7 +254,7 @@ static void enter_directory(hr_watch *watch, hr_node *node)
 static void directory_event(hr_watch *watch, hr_node *node, uint32_t mask)
 {
     if (mask & (IN_DELETE | IN_MOVED_FROM)) {
-        hr_watch_hint(watch, node, HR_HINT_GONE);
+        hr_watch_hint(watch, node, hint_of_leaving(watch, node, mask));
     } else if (mask & (IN_CREATE | IN_MOVED_TO)) {
         enter_directory(watch, node);
     } else if (mask & IN_ATTRIB) { /* it may have become readable, or unreadable */

@@ -8,7 +8,7 @@
 
 #include "hotreload.h"
 
-/* ---- text ---- */
+/* Text. */
 
 /* A literal in lower case. */
 #define TEXT(literal) ((hr_bytes){(literal), sizeof(literal) - 1})
@@ -74,7 +74,7 @@ static bool list_holds(hr_bytes list, hr_bytes text)
     return false;
 }
 
-/* ---- request ---- */
+/* Request. */
 
 enum request_flag {
     METHOD_OTHER = 1 << 0,  /* neither GET, HEAD nor POST: never a navigation */
@@ -180,7 +180,7 @@ hr_header_action hr_request_header_action(hr_bytes name)
     }
 }
 
-/* ---- response ---- */
+/* Response. */
 
 enum response_flag {
     NOT_KEPT = 1 << 0,  /* the request's method: see METHOD_POST and METHOD_OTHER */

@@ -71,9 +71,10 @@ static bool is_same_directory(const hr_directory *directory, const struct stat *
 bool hr_scan_claim(hr_watch *watch, hr_node *node, const struct stat *status)
 {
     hr_directory *directory = node->directory;
-    if (is_same_directory(directory, status))
-        return true;
     uint64_t key = identity_key(status->st_dev, status->st_ino);
+    /* It may have been known by another name in between, which took it over. */
+    if (is_same_directory(directory, status) && hr_map_get(&watch->identities, key) == node)
+        return true;
     hr_node *holder = other_holder(watch, node, key);
     if (holder) {
         holder->directory->aliased = true;

@@ -14,7 +14,13 @@
 #include "look.h"
 #include "watcher.h"
 
-enum { DEFAULT_POLL_INTERVAL = 250000, POLL_SHARE = 4, NOTE_SIZE = 512 };
+enum {
+    DEFAULT_POLL_INTERVAL = 250000,
+    POLL_SHARE = 4,
+    NOTE_SIZE = 512,
+    BASELINE_TRIES = 20,
+    BASELINE_PAUSE = 50 /* ms */
+};
 
 /* Of the baseline, in bytes: what may be read in order to know the same content when it is saved
  * again. Beyond, the stamp alone must do. */
@@ -60,7 +66,7 @@ void hr_watch_hint(hr_watch *watch, hr_node *node, hr_hint hint)
     node->hint = (uint8_t)hint;
 }
 
-/* ---- life ---------------------------------------------------------------------------------- */
+/* Life. */
 
 hr_status hr_watch_new(const hr_watch_options *options, hr_watch **out)
 {
@@ -168,9 +174,9 @@ hr_status hr_watch_add_root(hr_watch *watch, hr_bytes path, uint32_t *index)
     return HR_OK;
 }
 
-/* ---- the thread ---------------------------------------------------------------------------- */
+/* The thread. */
 
-static void publish_counts(hr_watch *watch)
+void hr_watch_publish(hr_watch *watch)
 {
     atomic_store(&watch->directories, watch->tree.directories);
     atomic_store(&watch->files, watch->tree.files);
@@ -196,7 +202,7 @@ static void note_roots(hr_watch *watch)
 
 static void become_ready(hr_watch *watch)
 {
-    publish_counts(watch);
+    hr_watch_publish(watch);
     note_roots(watch);
     pthread_mutex_lock(&watch->mutex);
     watch->ready = true;
@@ -255,13 +261,21 @@ static void flush_if_due(hr_watch *watch)
     if (now < due)
         return;
     hr_flush(watch, now);
-    publish_counts(watch);
 }
 
+/* What the baseline misses can never be told to have gone: it is read until it is whole, or for
+ * want of memory or descriptors cannot be. */
 static void read_baseline(hr_watch *watch)
 {
+    struct pollfd wake = {watch->wake, POLLIN, 0};
     watch->reading_baseline = true;
-    hr_scan_roots(watch, true);
+    for (int tries = 0; tries < BASELINE_TRIES && !hr_watch_stopping(watch); tries++) {
+        watch->incomplete = false;
+        hr_scan_roots(watch, true);
+        if (!watch->incomplete)
+            break;
+        poll(&wake, 1, BASELINE_PAUSE);
+    }
     watch->reading_baseline = false;
     watch->next_poll = hr_clock_monotonic() + watch->options.poll_interval_us;
 }

@@ -99,6 +99,9 @@ void hr_watch_hint(hr_watch *watch, hr_node *node, hr_hint hint);
 /* The tree is not to be trusted any more: compare all of it at the next flush. */
 void hr_watch_lost(hr_watch *watch);
 
+/* Lets other threads see how much is known. */
+void hr_watch_publish(hr_watch *watch);
+
 /* notify.c */
 void hr_notify_open(hr_watch *watch);
 void hr_notify_close(hr_watch *watch);

@@ -70,7 +70,7 @@ extern PyType_Spec core_send_spec;
 extern PyType_Spec core_sequence_spec;
 extern PyStructSequence_Desc core_stats_desc;
 
-/* ---- values -------------------------------------------------------------------------------- */
+/* Values. */
 
 /* Puts `value`, whose reference is stolen, in place of what `slot` holds. */
 static inline void core_set(PyObject **slot, PyObject *value)
@@ -108,7 +108,7 @@ PyObject *core_raise(hr_status status, PyObject *subject);
  */
 PyObject *core_throw(PyObject *args);
 
-/* ---- headers ------------------------------------------------------------------------------- */
+/* Headers. */
 
 /* A list or tuple of (name, value). Nothing may run between open and the last item. */
 typedef struct core_headers {
@@ -125,7 +125,7 @@ bool core_headers_open(PyObject *object, core_headers *out);
 PyObject *core_headers_at(const core_headers *headers, Py_ssize_t index, hr_bytes *name,
                           hr_bytes *value);
 
-/* ---- notes --------------------------------------------------------------------------------- */
+/* Notes. */
 
 /* What the watcher's thread has to say, until Python comes to fetch it. Safe for any thread; knows
  * nothing of Python. */
@@ -149,7 +149,7 @@ core_note *core_notes_take(core_notes *notes, size_t *lost);
 /* Leaves a note on a batch. */
 void core_notes_batch(core_notes *notes, const hr_batch *batch);
 
-/* ---- between the types --------------------------------------------------------------------- */
+/* Between the types. */
 
 /* The cursor of this moment. `engine` is an Engine. */
 hr_cursor core_engine_now(PyObject *engine);

@@ -27,7 +27,7 @@ typedef struct core_engine {
     PyObject *answer;             /* (frame, cursor), or NULL */
 } core_engine;
 
-/* ---- the watcher's thread: no Python ------------------------------------------------------- */
+/* The watcher's thread: no Python. */
 
 static void on_batch(void *user, const hr_batch *batch)
 {
@@ -45,7 +45,7 @@ static void on_note(void *user, hr_level level, const char *text)
     hr_journal_wake(engine->journal);
 }
 
-/* ---- life ---------------------------------------------------------------------------------- */
+/* Life. */
 
 static bool pair_of_bytes(PyObject *pair, hr_bytes *first, hr_bytes *second)
 {
@@ -249,7 +249,7 @@ static PyObject *engine_wait_ready(PyObject *self, PyObject *timeout)
     return PyBool_FromLong(ready);
 }
 
-/* ---- cursors and frames -------------------------------------------------------------------- */
+/* Cursors and frames. */
 
 hr_cursor core_engine_now(PyObject *engine)
 {
@@ -391,7 +391,7 @@ static PyObject *engine_shutdown_frame(PyObject *self, PyObject *unused)
     return bytes;
 }
 
-/* ---- subscriptions, notes, figures --------------------------------------------------------- */
+/* Subscriptions, notes, figures. */
 
 static PyObject *engine_subscribe(PyObject *self, PyObject *unused)
 {

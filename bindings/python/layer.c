@@ -14,7 +14,7 @@ typedef struct core_layer {
     hr_bytes events; /* lent by `events_path` */
 } core_layer;
 
-/* ---- life ---------------------------------------------------------------------------------- */
+/* Life. */
 
 static PyObject *layer_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
@@ -81,7 +81,7 @@ static void layer_dealloc(PyObject *self)
     Py_DECREF(type);
 }
 
-/* ---- for Send ------------------------------------------------------------------------------ */
+/* For Send. */
 
 void core_layer_warn(PyObject *self, PyObject *path, const char *reason)
 {
@@ -147,7 +147,7 @@ hr_status core_layer_script(PyObject *self, PyObject *root_path, hr_buffer *out)
     return status;
 }
 
-/* ---- the request --------------------------------------------------------------------------- */
+/* The request. */
 
 static bool is_below(hr_bytes path, hr_bytes prefix)
 {
@@ -347,7 +347,7 @@ static PyObject *layer_call(PyObject *self, PyObject *args, PyObject *kwargs)
     return PyObject_Call(layer->app, args, NULL);
 }
 
-/* ---- attributes ---------------------------------------------------------------------------- */
+/* Attributes. */
 
 static PyObject *layer_get_app(PyObject *self, void *closure)
 {

@@ -33,7 +33,7 @@ typedef struct core_send {
     bool is_head;
 } core_send;
 
-/* ---- life ---------------------------------------------------------------------------------- */
+/* Life. */
 
 PyObject *core_send_new(core_state *state, PyObject *layer, PyObject *inner, PyObject *scope,
                         const hr_request *request, hr_cursor cursor, core_aim aim)
@@ -99,7 +99,7 @@ static void send_dealloc(PyObject *self)
     Py_DECREF(type);
 }
 
-/* ---- forwarding ---------------------------------------------------------------------------- */
+/* Forwarding. */
 
 static PyObject *forward(core_send *send, PyObject *message)
 {
@@ -148,7 +148,7 @@ static PyObject *pass_all(core_send *send, PyObject *message)
     return awaitable;
 }
 
-/* ---- the head ------------------------------------------------------------------------------ */
+/* The head. */
 
 /* Reads the start into `send->response`. false: it is not made as it should be. */
 static bool read_start(core_send *send, PyObject *message)
@@ -317,7 +317,7 @@ static PyObject *send_start(core_send *send, PyObject *message)
     return Py_NewRef(send->state->ready);
 }
 
-/* ---- the body ------------------------------------------------------------------------------ */
+/* The body. */
 
 static bool has_tag(hr_bytes data, size_t place)
 {
@@ -543,7 +543,7 @@ static PyObject *send_body(core_send *send, PyObject *message)
     return awaitable;
 }
 
-/* ---- trailers ------------------------------------------------------------------------------ */
+/* Trailers. */
 
 static PyObject *send_trailers(core_send *send, PyObject *message)
 {
@@ -554,7 +554,7 @@ static PyObject *send_trailers(core_send *send, PyObject *message)
     return forward_changed(send, with_entry(message, send->state->str_headers, list), message);
 }
 
-/* ---- the call ------------------------------------------------------------------------------ */
+/* The call. */
 
 static PyObject *send_message(core_send *send, PyObject *message)
 {

@@ -1,35 +1,218 @@
 /*
- * A watch without memory: each allocation of its life fails once, in a run of its own. Nothing may
- * crash or leak, and once memory is back, what was told must come to what is there.
+ * A watch without memory: each allocation of its life fails, in a run of its own; then each of
+ * those that changes cause, and all after it for some time. Nothing may crash or leak, and once
+ * memory is back what was told must come to what is there.
+ *
+ * Each run is a child process, several of them at once.
  */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "failing.h"
+#include "model.h"
 #include "watching.h"
 
-/* What a reader of the batches believes to be there: one letter a file, its last operation. */
-enum { FILES = 9 };
+enum { CHILDREN = 6, STILL_ALLOCATES = 10, ENOUGH = 11, WRONG = 12 };
 
-static const char *const names[FILES] = {
-    "a", "b", "sub/c", "sub/d", "moved/c", "moved/d", "new/deep/e", "f", "sentinel",
+struct run {
+    struct scene scene;
+    char root[256];
+    struct model told; /* with the scene's mutex */
 };
 
-/* What is there before, and afterwards; ~ means with another content. */
-static const char before[] = "++++-----";
-static const char afterwards[] = "~-x-+-+-+"; /* x: sub/c is gone, moved/c came */
-
-static int index_of(const char *name, size_t size)
+static void on_batch(void *user, const hr_batch *batch)
 {
-    for (int i = 0; i < FILES; i++)
-        if (strlen(names[i]) == size && memcmp(names[i], name, size) == 0)
-            return i;
-    return -1;
+    struct run *run = user;
+    pthread_mutex_lock(&run->scene.mutex);
+    for (size_t i = 0; i < batch->count; i++)
+        model_apply(&run->told, run->root, &batch->changes[i]);
+    pthread_mutex_unlock(&run->scene.mutex);
+}
+
+static bool is_equal(struct run *run, const struct model *there, char *why, size_t size)
+{
+    pthread_mutex_lock(&run->scene.mutex);
+    bool equal = model_equal(&run->told, there, why, size);
+    pthread_mutex_unlock(&run->scene.mutex);
+    return equal;
+}
+
+/* `or_failure`: an allocation that fails will do. */
+static bool wait_until_equal(struct run *run, bool or_failure)
+{
+    static struct model there;
+    char why[512] = "";
+    model_read(&there, run->root);
+    for (uint64_t left = DEADLINE_US; left; left -= 1000) {
+        if ((or_failure && failing_happened()) || is_equal(run, &there, why, sizeof why))
+            return true;
+        nanosleep(&(struct timespec){0, 1000000}, NULL);
+    }
+    print_message("# %s\n", why);
+    return false;
+}
+
+static void make_tree(struct scene *scene)
+{
+    put_file(scene, "root/a", "1");
+    put_file(scene, "root/b", "1");
+    make_directory(scene, "root/sub/deep");
+    put_file(scene, "root/sub/c", "1");
+    put_file(scene, "root/sub/deep/d", "1");
+    make_directory(scene, "root/gone");
+    put_file(scene, "root/gone/e", "1");
+    make_directory(scene, "shared");
+    make_link(scene, "../shared", "root/link");
+}
+
+static void change_tree(struct scene *scene)
+{
+    put_file(scene, "root/a", "2");
+    remove_file(scene, "root/b");
+    move(scene, "root/sub", "root/moved");
+    make_directory(scene, "root/new/deep");
+    put_file(scene, "root/new/deep/f", "2");
+    remove_tree(scene, "root/gone");
+    put_file(scene, "root/gone", "2");
+    put_file(scene, "shared/g", "2");
+}
+
+static hr_status begin(struct run *run)
+{
+    static const char *const globs[] = {"*.excluded"};
+    uint32_t index;
+    run->scene.options.exclude = globs;
+    run->scene.options.exclude_count = 1;
+    run->scene.options.on_batch = on_batch;
+    run->scene.options.user = run;
+    run->scene.options.on_note = NULL;
+    hr_status status = hr_watch_new(&run->scene.options, &run->scene.watch);
+    if (status != HR_OK)
+        return status;
+    status = hr_watch_add_root(run->scene.watch, (hr_bytes){run->root, strlen(run->root)}, &index);
+    if (status != HR_OK)
+        return status;
+    status = hr_watch_start(run->scene.watch);
+    return status == HR_OK && !hr_watch_wait_ready(run->scene.watch, DEADLINE_US) ? HR_STATE
+                                                                                  : status;
+}
+
+/* The exit status of a child. */
+static int run_once(hr_polling polling, size_t index, bool for_ever)
+{
+    static struct run run;
+    run = (struct run){0};
+    scene_init(&run.scene, polling);
+    snprintf(run.root, sizeof run.root, "%s/root", run.scene.base);
+    make_tree(&run.scene);
+    model_read(&run.told, run.root);
+    let_clock_tick();
+
+    failing_never();
+    if (!for_ever)
+        failing_at(index, false);
+    int result = STILL_ALLOCATES;
+    hr_status status = begin(&run);
+    if (status == HR_OK) {
+        if (for_ever)
+            failing_at(index, true);
+        change_tree(&run.scene);
+        bool equal = wait_until_equal(&run, for_ever);
+        if (!failing_happened())
+            result = ENOUGH;
+        failing_never();
+        equal = equal && wait_until_equal(&run, false);
+        put_file(&run.scene, "root/moved/deep/d", "3");
+        equal = equal && wait_until_equal(&run, false);
+        if (!equal)
+            result = WRONG;
+    } else if (status != HR_NOMEM) {
+        result = WRONG;
+    }
+    failing_never();
+    scene_fini(&run.scene);
+    return result;
+}
+
+static pid_t start_child(hr_polling polling, size_t index, bool for_ever)
+{
+    pid_t child = fork();
+    if (child == 0)
+        exit(run_once(polling, index, for_ever)); /* exit(), so that leaks are looked for */
+    assert_true(child > 0);
+    return child;
+}
+
+static void assert_survives(hr_polling polling, bool for_ever)
+{
+    size_t next = 0, running = 0, reached = 0;
+    pid_t children[1024] = {0};
+    bool enough = false, failed = false;
+    while (running || !enough) {
+        while (running < CHILDREN && !enough && next < sizeof children / sizeof *children) {
+            children[next] = start_child(polling, next, for_ever);
+            next++;
+            running++;
+        }
+        int status;
+        pid_t child = wait(&status);
+        assert_true(child > 0);
+        running--;
+        size_t index = 0;
+        while (children[index] != child)
+            index++;
+        if (WIFEXITED(status) && WEXITSTATUS(status) == ENOUGH) {
+            enough = true;
+        } else if (WIFEXITED(status) && WEXITSTATUS(status) == STILL_ALLOCATES) {
+            reached++;
+        } else {
+            failed = true;
+            print_message("# allocation %zu: status %x\n", index, (unsigned)status);
+        }
+    }
+    print_message("# %zu allocations failed\n", reached);
+    assert_false(failed);
+    assert_true(reached > 10);
+}
+
+static void test_native_survives_each_failure(void **state)
+{
+    assert_survives(HR_POLLING_AUTO, false);
+}
+
+static void test_native_survives_a_time_without_memory(void **state)
+{
+    assert_survives(HR_POLLING_AUTO, true);
+}
+
+static void test_polling_survives_each_failure(void **state)
+{
+    assert_survives(HR_POLLING_ALWAYS, false);
+}
+
+static void test_polling_survives_a_time_without_memory(void **state)
+{
+    assert_survives(HR_POLLING_ALWAYS, true);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_native_survives_each_failure),
+        cmocka_unit_test(test_native_survives_a_time_without_memory),
+        cmocka_unit_test(test_polling_survives_each_failure),
+        cmocka_unit_test(test_polling_survives_a_time_without_memory),
+    };
+    setvbuf(stdout, NULL, _IOLBF, 0); /* children share it */
+    cmocka_set_test_filter(getenv("HR_TEST"));
+    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -96,7 +96,7 @@ static void test_files_of_people_are_none(void **state)
         "sediments",
         "sed",
         "sed.html",
-        
+
         "sed-Ab12.",
         "build.part1",
         "partial",

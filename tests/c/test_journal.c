@@ -334,8 +334,10 @@ static void test_batch_too_large_to_keep_is_a_loss(void **state)
     word[sizeof word - 1] = '\0';
     hr_cursor start = hr_journal_now(journal);
     push(journal, "~a");
+    hr_cursor between = hr_journal_now(journal);
     push(journal, word);
     assert_lost(journal, start);
+    assert_lost(journal, between);
     hr_cursor after = hr_journal_now(journal);
     assert_since(journal, &after, NULL);
     push(journal, "~b");
@@ -352,6 +354,7 @@ static void test_batch_without_memory_is_a_loss(void **state)
     uint64_t count;
     assert_int_equal(hr_journal_subscribe(journal, &fd), HR_OK);
     push(journal, "~a");
+    hr_cursor between = hr_journal_now(journal);
     failing_at(0, false);
     push(journal, "~b");
     assert_true(failing_happened());
@@ -359,6 +362,7 @@ static void test_batch_without_memory_is_a_loss(void **state)
     assert_int_equal(read(fd, &count, sizeof count), sizeof count);
     assert_int_equal(count, 2);
     assert_lost(journal, start);
+    assert_lost(journal, between);
     hr_journal_free(journal);
 }
 

@@ -1,10 +1,9 @@
 /*
  * Random operations by two threads at once, against a model that knows only what was told.
  *
- * The model is a set of files with their contents. A batch adds and removes names, strictly (what
- * is added was not there, what is modified or removed was), and each file that was added or
- * modified is read when it is told of. Once the threads are done the model must come to equal the
- * tree: nothing is lost, and what was read last is what is there.
+ * Batches are strict: what is added was not there, what is modified or removed was. Once the
+ * threads are done the model must come to equal the tree: nothing is lost, and what was read last
+ * is what is there.
  *
  * HR_MODEL_RUNS is the number of sequences for each back end, HR_MODEL_SEED the first one's seed.
  */
@@ -25,87 +24,10 @@
 
 #include <cmocka.h>
 
+#include "model.h"
 #include "watching.h"
 
-enum { OPERATIONS = 40, FILES = 512, AT_ONCE = 8, RUNS = 96, SIZE = 160 };
-
-/* ---- a set of files ---- */
-
-struct file {
-    char path[SIZE]; /* relative to the root */
-    char content[32];
-};
-
-struct model {
-    struct file files[FILES];
-    size_t count;
-};
-
-static struct file *find(struct model *model, const char *path)
-{
-    for (size_t i = 0; i < model->count; i++)
-        if (strcmp(model->files[i].path, path) == 0)
-            return &model->files[i];
-    return NULL;
-}
-
-/* What cannot be read has gone: that will be told of. */
-static void read_content(const char *root, struct file *file)
-{
-    char path[PATH_MAX];
-    snprintf(path, sizeof path, "%s/%s", root, file->path);
-    memset(file->content, 0, sizeof file->content);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return;
-    if (read(fd, file->content, sizeof file->content - 1) < 0)
-        file->content[0] = '?';
-    close(fd);
-}
-
-static void walk(const char *root, const char *directory, struct model *out)
-{
-    char path[PATH_MAX];
-    snprintf(path, sizeof path, "%s/%s", root, directory);
-    DIR *listing = opendir(path);
-    if (!listing)
-        return;
-    for (struct dirent *entry; (entry = readdir(listing));) {
-        if (entry->d_name[0] == '.' || out->count == FILES)
-            continue;
-        struct file *file = &out->files[out->count];
-        struct stat status;
-        if (snprintf(file->path, SIZE, "%s%s%s", directory, *directory ? "/" : "", entry->d_name) >=
-            SIZE)
-            continue;
-        snprintf(path, sizeof path, "%s/%s", root, file->path);
-        if (stat(path, &status) != 0)
-            continue;
-        if (S_ISDIR(status.st_mode)) {
-            char below[SIZE];
-            memcpy(below, file->path, SIZE);
-            walk(root, below, out);
-        } else {
-            read_content(root, file);
-            out->count++;
-        }
-    }
-    closedir(listing);
-}
-
-static bool holds(struct model *model, struct model *other, char *why, size_t size)
-{
-    for (size_t i = 0; i < other->count; i++) {
-        const struct file *file = &other->files[i];
-        const struct file *known = find(model, file->path);
-        if (!known || strcmp(known->content, file->content) != 0) {
-            snprintf(why, size, "%s is \"%s\", but \"%s\"", file->path, file->content,
-                     known ? known->content : "(not there)");
-            return false;
-        }
-    }
-    return true;
-}
+enum { OPERATIONS = 40, AT_ONCE = 8, RUNS = 96 };
 
 /* ---- a run ---- */
 
@@ -131,26 +53,6 @@ __attribute__((format(printf, 2, 3))) static void fail_run(struct run *run, cons
     va_end(arguments);
 }
 
-static void apply(struct run *run, const hr_change *change)
-{
-    char path[SIZE];
-    snprintf(path, sizeof path, "%.*s", (int)change->path.size, change->path.data);
-    struct file *file = find(&run->model, path);
-    if ((change->op == HR_OP_ADDED) == (file != NULL))
-        fail_run(run, "%s %s, which was%s there", path, hr_op_text(change->op), file ? "" : " not");
-    if (change->op == HR_OP_REMOVED) {
-        if (file)
-            *file = run->model.files[--run->model.count];
-        return;
-    }
-    if (!file && run->model.count < FILES) {
-        file = &run->model.files[run->model.count++];
-        snprintf(file->path, sizeof file->path, "%s", path);
-    }
-    if (file)
-        read_content(run->root, file);
-}
-
 static void on_batch(void *user, const hr_batch *batch)
 {
     struct run *run = user;
@@ -161,7 +63,9 @@ static void on_batch(void *user, const hr_batch *batch)
                 memcmp(batch->changes[i].path.data, batch->changes[k].path.data,
                        batch->changes[k].path.size) == 0)
                 fail_run(run, "a file twice in one batch");
-        apply(run, &batch->changes[i]);
+        if (!model_apply(&run->model, run->root, &batch->changes[i]))
+            fail_run(run, "%.*s was %s, which cannot be", (int)batch->changes[i].path.size,
+                     batch->changes[i].path.data, hr_op_text(batch->changes[i].op));
     }
     pthread_cond_broadcast(&run->changed);
     pthread_mutex_unlock(&run->mutex);
@@ -250,7 +154,7 @@ static void operate(struct actor *actor)
         put(actor, path, O_APPEND);
         break;
     case 4: /* atomically */
-        snprintf(other, sizeof other, "%s.tmp", path);
+        snprintf(other, sizeof other, "%s.new", path);
         put(actor, other, O_TRUNC);
         if (rename(other, path) != 0)
             unlink(other);
@@ -304,23 +208,13 @@ static bool wait_for_batch(struct run *run)
 
 static void compare(struct run *run)
 {
-    static _Thread_local struct model tree;
+    static _Thread_local struct model there;
     char why[512] = "";
-    tree.count = 0;
-    walk(run->root, "", &tree);
+    model_read(&there, run->root);
     pthread_mutex_lock(&run->mutex);
-    while (!*run->failure) {
-        bool equal = holds(&run->model, &tree, why, sizeof why);
-        if (equal && !holds(&tree, &run->model, why, sizeof why)) {
-            snprintf(why, sizeof why, "there are %zu files, told were %zu", tree.count,
-                     run->model.count);
-            equal = false;
-        }
-        if (equal)
-            break;
+    while (!*run->failure && !model_equal(&run->model, &there, why, sizeof why))
         if (!wait_for_batch(run))
             fail_run(run, "%s", why);
-    }
     pthread_mutex_unlock(&run->mutex);
 }
 
@@ -381,7 +275,7 @@ static void run_once(struct run *run, const char *kind)
     uint32_t index;
     run_init(run, kind);
     operate_on_all(run); /* something to begin with */
-    walk(run->root, "", &run->model);
+    model_read(&run->model, run->root);
     let_clock_tick();
     const hr_watch_options options = {
         .polling = run->polling, .poll_interval_us = 20000, .on_batch = on_batch, .user = run};

@@ -49,7 +49,7 @@ static hr_response response_of(const hr_request *request, int status, const stru
     return response;
 }
 
-/* ---- requests ---- */
+/* Requests. */
 
 struct request_row {
     const char *method;
@@ -157,7 +157,7 @@ static void test_app_of_a_page_gets_no_validators_no_ranges_and_no_coding(void *
     }
 }
 
-/* ---- responses ---- */
+/* Responses. */
 
 enum reason { SILENT, WITH_REASON };
 

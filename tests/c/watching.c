@@ -117,6 +117,8 @@ static void on_batch(void *user, const hr_batch *batch)
     scene->held = false;
     scene->batches = reallocarray(scene->batches, scene->batch_count + 1, sizeof *scene->batches);
     scene->batches[scene->batch_count++] = words.text;
+    scene->broken |= !batch->count || batch->first_us > batch->settled_us ||
+                     pthread_equal(pthread_self(), scene->owner);
     pthread_cond_broadcast(&scene->changed);
     pthread_mutex_unlock(&scene->mutex);
 }
@@ -128,6 +130,7 @@ static void on_note(void *user, hr_level level, const char *text)
     struct words notes = {scene->notes, scene->notes ? strlen(scene->notes) : 0};
     words_add(&notes, "%d: %s\n", (int)level, text);
     scene->notes = notes.text;
+    scene->broken |= pthread_equal(pthread_self(), scene->owner);
     pthread_mutex_unlock(&scene->mutex);
 }
 
@@ -156,7 +159,9 @@ static const char *next_batch(struct scene *scene)
     while (scene->taken == scene->batch_count && !error)
         error = pthread_cond_timedwait(&scene->changed, &scene->mutex, &until);
     const char *batch = scene->taken < scene->batch_count ? scene->batches[scene->taken++] : NULL;
+    bool broken = scene->broken;
     pthread_mutex_unlock(&scene->mutex);
+    assert_false(broken);
     return batch;
 }
 
@@ -272,7 +277,7 @@ void scene_init(struct scene *scene, hr_polling polling)
     const char *directory = getenv("TMPDIR");
     if (!directory)
         directory = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
-    *scene = (struct scene){0};
+    *scene = (struct scene){.owner = pthread_self()};
     snprintf(scene->base, sizeof scene->base, "%s/hr-XXXXXX", directory);
     if (!mkdtemp(scene->base))
         abort();

@@ -32,6 +32,8 @@ struct scene {
     char *notes;  /* "warning: …\n" and so on, or NULL */
     bool hold;    /* the callback waits while this is set */
     bool held;    /* and it does so now */
+    bool broken;  /* a callback came as it must not: see assert_batch() */
+    pthread_t owner;
 };
 
 /* Makes a directory with an empty directory "root" in it, and sets the options. */
@@ -45,7 +47,8 @@ void scene_root(struct scene *scene, const char *path);
 void scene_start(struct scene *scene);
 void scene_stop(struct scene *scene);
 
-/* The next batch must be this. */
+/* The next batch must be this; like each, not empty, no older than it says, and not on the thread
+ * of the test. */
 void assert_batch(struct scene *scene, const char *expected);
 
 /* Nothing was told since the last batch that was looked at: see above. */
