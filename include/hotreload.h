@@ -112,8 +112,10 @@ typedef struct hr_watch_options {
     hr_polling polling;
     uint64_t poll_interval_us; /* longest time between two scans of a polled part; 0: 250 ms */
 
-    /* Names to ignore besides the built-in junk (see docs): shell globs, matched against the last
-     * component of a path. Borrowed until hr_watch_free(). */
+    /* Patterns in the syntax of gitignore(5), relative to each root: what to ignore besides the
+     * built-in junk and, with a `!`, what to watch although it would be ignored. The last one that
+     * matches decides. What lies in an ignored directory is never looked at. Borrowed for
+     * hr_watch_new(). */
     const char *const *exclude;
     size_t exclude_count;
 
@@ -134,7 +136,7 @@ typedef struct hr_watch_stats {
     bool ready;                  /* the first look at every root is over */
 } hr_watch_stats;
 
-/* Copies the options, starts nothing. HR_NOMEM, HR_INVALID (no on_batch). */
+/* Copies the options, starts nothing. HR_NOMEM, HR_INVALID (no on_batch, an empty pattern). */
 hr_status hr_watch_new(const hr_watch_options *options, hr_watch **out);
 
 /* Adds a root before hr_watch_start(). `path` is absolute. It need not exist: it is watched for.

@@ -129,7 +129,7 @@ static outcome look_at_directory(hr_watch *watch, hr_node *node, const struct st
 
 static bool is_polled(const hr_node *node)
 {
-    return node->parent && node->parent->directory->polled;
+    return node->parent && node->parent->directory->attention == HR_ATTENTION_POLL;
 }
 
 /* Without events there is no close to wait for; a file that was written a moment ago is not done.
@@ -187,7 +187,7 @@ static outcome look_at(hr_watch *watch, hr_node *node, bool last_chance)
         return look_at_nothing(watch, node);
     case HR_KIND_DIRECTORY:
         /* The event of a link does not say that it leads to a directory. */
-        if (node->parent && hr_ignore_matches(&watch->ignore, node->name, true))
+        if (node->parent && hr_watch_ignores(watch, node->parent, node->name, true))
             return look_at_nothing(watch, node);
         return look_at_directory(watch, node, &status);
     case HR_KIND_FILE:
@@ -302,7 +302,7 @@ void hr_flush(hr_watch *watch, uint64_t now)
     if (watch->incomplete) {
         watch->incomplete = false;
         hr_scan_roots(watch, true);
-    } else if (watch->polled && hr_scan_polled(watch) &&
+    } else if (watch->attended[HR_ATTENTION_POLL] && hr_poll_all(watch) &&
                now < watch->settle.first + HR_MILLISECONDS(1000)) {
         return; /* more came: wait for it to be quiet */
     }

@@ -1,6 +1,5 @@
 #include "ignore.h"
 
-#include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -103,39 +102,45 @@ static bool is_junk_file(const char *name, size_t size)
     return is_temporary(name, size);
 }
 
-bool hr_ignore_matches(const hr_ignore *ignore, const char *name, bool directory)
+static bool is_junk(const char *name, bool directory)
 {
     size_t size = strlen(name);
-    if (directory) {
-        if (is_one_of(name, junk_directories, sizeof junk_directories / sizeof *junk_directories) ||
-            has_suffix(name, size, ".egg-info"))
-            return true;
-    } else if (is_junk_file(name, size)) {
-        return true;
-    }
-    for (size_t i = 0; i < ignore->count; i++)
-        if (fnmatch(ignore->globs[i], name, 0) == 0)
-            return true;
-    return false;
+    if (!directory)
+        return is_junk_file(name, size);
+    return is_one_of(name, junk_directories, sizeof junk_directories / sizeof *junk_directories) ||
+           has_suffix(name, size, ".egg-info");
 }
 
-hr_status hr_ignore_add(hr_ignore *ignore, const char *glob)
+bool hr_ignore_matches(const hr_ignore *ignore, const char *path, bool directory)
 {
-    char **grown = realloc(ignore->globs, (ignore->count + 1) * sizeof *grown);
-    if (!grown)
+    for (size_t i = ignore->count; i--;)
+        if (hr_glob_matches(&ignore->globs[i], path, directory))
+            return !ignore->globs[i].negated;
+    const char *slash = strrchr(path, '/');
+    return is_junk(slash ? slash + 1 : path, directory);
+}
+
+hr_status hr_ignore_add(hr_ignore *ignore, const char *pattern)
+{
+    hr_glob glob;
+    hr_status status = hr_glob_parse(pattern, &glob);
+    if (status != HR_OK)
+        return status;
+    hr_glob *grown = realloc(ignore->globs, (ignore->count + 1) * sizeof *grown);
+    if (!grown) {
+        hr_glob_fini(&glob);
         return HR_NOMEM;
+    }
     ignore->globs = grown;
-    char *copy = strdup(glob);
-    if (!copy)
-        return HR_NOMEM;
-    ignore->globs[ignore->count++] = copy;
+    ignore->globs[ignore->count++] = glob;
+    ignore->anchored = ignore->anchored || glob.anchored;
     return HR_OK;
 }
 
 void hr_ignore_fini(hr_ignore *ignore)
 {
     for (size_t i = 0; i < ignore->count; i++)
-        free(ignore->globs[i]);
+        hr_glob_fini(&ignore->globs[i]);
     free(ignore->globs);
     *ignore = (hr_ignore){0};
 }

@@ -286,7 +286,7 @@ static void child_event(hr_watch *watch, hr_node *parent, const struct inotify_e
     bool directory = event->mask & IN_ISDIR;
     if (!directory && (event->mask & IN_ATTRIB))
         return;
-    if (hr_ignore_matches(&watch->ignore, name.data, directory))
+    if (hr_watch_ignores(watch, parent, name.data, directory))
         return;
     hr_node *node = hr_tree_find(&watch->tree, parent, name);
     if (!node && (event->mask & (IN_DELETE | IN_MOVED_FROM)))

@@ -7,23 +7,12 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "clock.h"
 #include "hash.h"
 #include "look.h"
 #include "watcher.h"
-
-/* File systems that change without telling: written from elsewhere (network, virtual machines), or
- * below (overlay, FUSE). */
-static const struct {
-    uint32_t type;
-    const char *name;
-} untold[] = {
-    {0x6969, "NFS"},    {0x517B, "SMB"},      {0xFF534D42, "CIFS"},    {0xFE534D42, "SMB2"},
-    {0x01021997, "9p"}, {0x65735546, "FUSE"}, {0x794C7630, "overlay"}, {0x786F4256, "vboxsf"},
-};
 
 #define HASH_SLICE      HR_MILLISECONDS(2)
 #define HASH_FILE_LIMIT (1 << 20) /* of one file of the baseline, bytes */
@@ -52,7 +41,7 @@ void hr_scan_release(hr_watch *watch, hr_node *node)
     if (directory->aliased)
         hr_watch_lost(watch); /* the other name may stand, and now it is the only one */
     hr_notify_remove(watch, node);
-    watch->polled -= directory->polled;
+    hr_poll_forget(watch, node);
     *directory = (hr_directory){.children = directory->children, .watch = -1};
 }
 
@@ -95,41 +84,6 @@ lost:
     return node->directory != NULL;
 }
 
-static const char *untold_name(const char *path)
-{
-    struct statfs status;
-    if (statfs(path, &status) != 0)
-        return NULL;
-    for (size_t i = 0; i < sizeof untold / sizeof *untold; i++)
-        if (untold[i].type == (uint32_t)status.f_type)
-            return untold[i].name;
-    return NULL;
-}
-
-static bool must_poll(hr_watch *watch, const hr_node *node, const char *path, bool watchable)
-{
-    if (watch->options.polling != HR_POLLING_AUTO)
-        return watch->options.polling == HR_POLLING_ALWAYS;
-    if (node->directory->watch < 0)
-        return !watchable;
-    const hr_node *parent = node->parent;
-    if (parent && parent->directory->device == node->directory->device)
-        return parent->directory->polled && parent->directory->watch >= 0;
-    const char *name = untold_name(path);
-    if (name)
-        hr_watch_note(watch, HR_LEVEL_DEBUG,
-                      "%s is on %s, which may change without telling: polled as well", path, name);
-    return name != NULL;
-}
-
-static void watch_directory(hr_watch *watch, hr_node *node, const char *path)
-{
-    bool watchable = hr_notify_add(watch, node, path);
-    watch->polled -= node->directory->polled;
-    node->directory->polled = must_poll(watch, node, path, watchable);
-    watch->polled += node->directory->polled;
-}
-
 static void enqueue(hr_watch *watch, hr_node *directory)
 {
     if (watch->queue_count == watch->queue_capacity) {
@@ -148,14 +102,17 @@ static void enqueue(hr_watch *watch, hr_node *directory)
 /* A reading finds the same difference until it is flushed: only the first time is it news. */
 static void hint_found(hr_watch *watch, hr_node *node)
 {
-    if (node->hint != HR_HINT_DIRTY && node->hint != HR_HINT_DONE)
-        hr_watch_hint(watch, node, HR_HINT_DONE);
+    if (node->hint == HR_HINT_DIRTY || node->hint == HR_HINT_DONE)
+        return;
+    if (!node->hint)
+        hr_poll_found(watch, node);
+    hr_watch_hint(watch, node, HR_HINT_DONE);
 }
 
 static bool is_unwatched(const hr_node *node)
 {
     return (node->flags & HR_NODE_REPLACED) ||
-           (node->directory->watch < 0 && !node->directory->polled);
+           (node->directory->watch < 0 && node->directory->attention == HR_ATTENTION_NONE);
 }
 
 static void meet_directory(hr_watch *watch, hr_node *node, const struct stat *status, bool deep)
@@ -196,7 +153,7 @@ static void meet(hr_watch *watch, hr_node *parent, int fd, const char *name, boo
         return;
     bool directory = S_ISDIR(status.st_mode);
     if ((!directory && !S_ISREG(status.st_mode)) ||
-        hr_ignore_matches(&watch->ignore, name, directory))
+        hr_watch_ignores(watch, parent, name, directory))
         return;
     hr_node *node;
     if (hr_tree_child(&watch->tree, parent, (hr_bytes){name, strlen(name)}, &node) != HR_OK) {
@@ -211,11 +168,11 @@ static void meet(hr_watch *watch, hr_node *parent, int fd, const char *name, boo
 }
 
 /* Ignored without asking the file system, as far as the kind is known from the listing. */
-static bool ignored_by_kind(const hr_watch *watch, const struct dirent *entry)
+static bool ignored_by_kind(hr_watch *watch, const hr_node *parent, const struct dirent *entry)
 {
     if (entry->d_type != DT_DIR && entry->d_type != DT_REG)
         return false;
-    return hr_ignore_matches(&watch->ignore, entry->d_name, entry->d_type == DT_DIR);
+    return hr_watch_ignores(watch, parent, entry->d_name, entry->d_type == DT_DIR);
 }
 
 static void hint_missing(hr_watch *watch, hr_node *directory)
@@ -224,8 +181,11 @@ static void hint_missing(hr_watch *watch, hr_node *directory)
     for (hr_node *node = directory->directory->children; node; node = next) {
         next = node->next;
         if (node->seen != watch->reading && node->hint != HR_HINT_GONE &&
-            ((node->flags & HR_NODE_DELIVERED) || node->directory))
+            ((node->flags & HR_NODE_DELIVERED) || node->directory)) {
+            if (!node->hint)
+                hr_poll_found(watch, node);
             hr_watch_hint(watch, node, HR_HINT_GONE);
+        }
     }
 }
 
@@ -257,7 +217,7 @@ static void read_directory(hr_watch *watch, hr_node *directory, bool deep)
     /* In depth nothing is believed: a directory removed and made again may have the inode of the
      * old one, whose watch is dead, and the event that said so may be lost. */
     if (deep || is_unwatched(directory))
-        watch_directory(watch, directory, path.data);
+        hr_poll_attend(watch, directory, path.data, hr_notify_add(watch, directory, path.data));
     watch->reading++;
     directory->flags &= (uint8_t)~HR_NODE_REPLACED;
     fd = open(path.data, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK);
@@ -281,7 +241,7 @@ static void read_directory(hr_watch *watch, hr_node *directory, bool deep)
     for (struct dirent *entry; (entry = readdir(listing)) && !hr_watch_stopping(watch);) {
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
             continue;
-        if (!ignored_by_kind(watch, entry))
+        if (!ignored_by_kind(watch, directory, entry))
             meet(watch, directory, fd, entry->d_name, deep);
     }
     if (!hr_watch_stopping(watch))
@@ -327,49 +287,24 @@ void hr_scan_roots(hr_watch *watch, bool deep)
     }
 }
 
-/* The next directory in a walk of the tree below `top`, or NULL. */
-static hr_node *next_directory(hr_node *node, const hr_node *top)
-{
-    hr_node *next = node->directory->children;
-    for (;;) {
-        while (next && !next->directory)
-            next = next->next;
-        if (next || node == top)
-            return next;
-        next = node->next;
-        node = node->parent;
-    }
-}
-
-static void enqueue_polled(hr_watch *watch, hr_node *top)
-{
-    for (hr_node *node = top; node; node = next_directory(node, top))
-        if (node->directory->polled)
-            enqueue(watch, node);
-}
-
 static bool is_free(hr_watch *watch, const hr_node *node, const struct stat *status)
 {
     return !other_holder(watch, node, identity_key(status->st_dev, status->st_ino));
 }
 
-bool hr_scan_polled(hr_watch *watch)
+void hr_scan_check_roots(hr_watch *watch)
 {
-    uint64_t last = watch->settle.last;
-    size_t pending = watch->tree.pending_count;
     for (size_t i = 0; i < watch->root_count; i++) {
         hr_node *root = watch->roots[i].node;
         struct stat status;
-        if (hr_node_path(root, &watch->path) != HR_OK)
+        if (root->hint || hr_node_path(root, &watch->path) != HR_OK)
             continue;
         bool there = hr_look(watch->path.data, &status) == HR_KIND_DIRECTORY;
-        if (there && is_same_directory(root->directory, &status))
-            enqueue_polled(watch, root);
-        else if (!root->hint && (root->directory || (there && is_free(watch, root, &status))))
+        if (there ? !is_same_directory(root->directory, &status) &&
+                        (root->directory || is_free(watch, root, &status))
+                  : root->directory != NULL)
             hr_watch_hint(watch, root, HR_HINT_DONE);
     }
-    read_queue(watch, false);
-    return watch->settle.last != last || watch->tree.pending_count != pending;
 }
 
 static void hash_node(hr_watch *watch, hr_node *node)

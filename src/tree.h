@@ -22,13 +22,22 @@ typedef struct hr_stamp {
     uint64_t inode;
 } hr_stamp;
 
+/* How a directory is kept an eye on besides its events. */
+typedef enum hr_attention {
+    HR_ATTENTION_NONE,  /* events tell everything */
+    HR_ATTENTION_SWEEP, /* events come, but may not tell everything */
+    HR_ATTENTION_POLL,  /* no events to be had or trusted */
+    HR_ATTENTION_COUNT
+} hr_attention;
+
 typedef struct hr_directory {
     hr_node *children;
     uint64_t device;
     uint64_t inode;
-    int watch;    /* inotify's descriptor, or -1 */
-    bool polled;  /* native events cannot be had or trusted */
-    bool aliased; /* another name of the same directory was passed over because of this one */
+    uint64_t hot_until; /* changed lately: looked at first */
+    int watch;          /* inotify's descriptor, or -1 */
+    uint8_t attention;  /* hr_attention */
+    bool aliased;       /* another name of the same directory was passed over because of this one */
 } hr_directory;
 
 enum {

@@ -16,7 +16,6 @@
 
 enum {
     DEFAULT_POLL_INTERVAL = 250000,
-    POLL_SHARE = 4,
     NOTE_SIZE = 512,
     BASELINE_TRIES = 20,
     BASELINE_PAUSE = 50 /* ms */
@@ -41,6 +40,20 @@ void hr_watch_note(hr_watch *watch, hr_level level, const char *format, ...)
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     watch->options.on_note(watch->options.user, level, text);
+}
+
+bool hr_watch_ignores(hr_watch *watch, const hr_node *parent, const char *name, bool directory)
+{
+    if (!watch->ignore.anchored)
+        return hr_ignore_matches(&watch->ignore, name, directory);
+    watch->relative.size = 0;
+    if (hr_node_relative(parent, &watch->relative) != HR_OK ||
+        (parent->parent && hr_buffer_append(&watch->relative, "/", 1) != HR_OK) ||
+        hr_buffer_append(&watch->relative, name, strlen(name) + 1) != HR_OK) {
+        hr_watch_lost(watch);
+        return true;
+    }
+    return hr_ignore_matches(&watch->ignore, watch->relative.data, directory);
 }
 
 void hr_watch_lost(hr_watch *watch)
@@ -180,7 +193,7 @@ void hr_watch_publish(hr_watch *watch)
 {
     atomic_store(&watch->directories, watch->tree.directories);
     atomic_store(&watch->files, watch->tree.files);
-    atomic_store(&watch->polled_directories, watch->polled);
+    atomic_store(&watch->polled_directories, watch->attended[HR_ATTENTION_POLL]);
 }
 
 static void note_roots(hr_watch *watch)
@@ -196,7 +209,7 @@ static void note_roots(hr_watch *watch)
     }
     hr_watch_note(watch, HR_LEVEL_DEBUG,
                   "watching %zu files in %zu directories (%zu of them polled every %.3g s)",
-                  watch->tree.files, watch->tree.directories, watch->polled,
+                  watch->tree.files, watch->tree.directories, watch->attended[HR_ATTENTION_POLL],
                   (double)watch->options.poll_interval_us / 1e6);
 }
 
@@ -210,21 +223,13 @@ static void become_ready(hr_watch *watch)
     pthread_mutex_unlock(&watch->mutex);
 }
 
-static bool must_poll_roots(const hr_watch *watch)
-{
-    if (watch->polled || watch->options.polling == HR_POLLING_ALWAYS)
-        return true;
-    return watch->inotify < 0 && watch->options.polling == HR_POLLING_AUTO;
-}
-
 static uint64_t next_wake(const hr_watch *watch)
 {
     if (watch->hashing)
         return 0;
     uint64_t deadline = watch->next_try ? watch->next_try : hr_settle_deadline(&watch->settle);
-    if (must_poll_roots(watch) && watch->next_poll < deadline)
-        deadline = watch->next_poll;
-    return deadline;
+    uint64_t poll = hr_poll_deadline(watch);
+    return poll < deadline ? poll : deadline;
 }
 
 static void wait_for_events(hr_watch *watch)
@@ -239,19 +244,6 @@ static void wait_for_events(hr_watch *watch)
     atomic_fetch_add_explicit(&watch->wakeups, 1, memory_order_relaxed);
     if (ready > 0 && watch->inotify >= 0 && descriptors[1].revents)
         hr_notify_drain(watch);
-}
-
-static void poll_if_due(hr_watch *watch)
-{
-    uint64_t now = hr_clock_monotonic();
-    if (!must_poll_roots(watch) || now < watch->next_poll)
-        return;
-    hr_scan_polled(watch);
-    uint64_t took = hr_clock_monotonic() - now;
-    uint64_t interval = watch->options.poll_interval_us;
-    if (took * POLL_SHARE > interval)
-        interval = took * POLL_SHARE;
-    watch->next_poll = now + interval;
 }
 
 static void flush_if_due(hr_watch *watch)
@@ -277,7 +269,7 @@ static void read_baseline(hr_watch *watch)
         poll(&wake, 1, BASELINE_PAUSE);
     }
     watch->reading_baseline = false;
-    watch->next_poll = hr_clock_monotonic() + watch->options.poll_interval_us;
+    watch->next_poll = watch->next_sweep = hr_clock_monotonic() + watch->options.poll_interval_us;
 }
 
 static void *run(void *argument)
@@ -296,7 +288,7 @@ static void *run(void *argument)
         wait_for_events(watch);
         if (hr_watch_stopping(watch))
             break;
-        poll_if_due(watch);
+        hr_poll_if_due(watch);
         flush_if_due(watch);
     }
     return NULL;
@@ -394,9 +386,11 @@ void hr_watch_free(hr_watch *watch)
     hr_ignore_fini(&watch->ignore);
     free(watch->anchors);
     free(watch->queue);
+    free(watch->rounds);
     free(watch->found);
     free(watch->scratch);
     hr_buffer_fini(&watch->path);
+    hr_buffer_fini(&watch->relative);
     hr_buffer_fini(&watch->arena);
     pthread_cond_destroy(&watch->became_ready);
     pthread_mutex_destroy(&watch->mutex);

@@ -1,9 +1,10 @@
 /*
- * The inside of hr_watch, shared by its four sources. Everything here runs on the watcher's thread.
+ * The inside of hr_watch, shared by its five sources. Everything here runs on the watcher's thread.
  *
  *   watch.c   the public face, the thread and its loop
  *   notify.c  inotify: events become hints
  *   scan.c    reading directories: what differs from the tree becomes a hint
+ *   poll.c    what is read again and again, and how often
  *   flush.c   looking at what was hinted: what is true becomes a batch
  */
 #ifndef HR_WATCHER_H
@@ -36,7 +37,7 @@ typedef struct hr_found {
     size_t size;
 } hr_found;
 
-enum { HR_SCRATCH_SIZE = 64 << 10 };
+enum { HR_SCRATCH_SIZE = 64 << 10, HR_PROMOTED_MAX = 16 };
 
 struct hr_watch {
     hr_watch_options options;
@@ -60,14 +61,25 @@ struct hr_watch {
     size_t hash_capacity;  /* of the table when it was begun */
     uint64_t hash_budget;  /* bytes of the baseline that may still be read */
     uint32_t reading;      /* counts the directories read; see hr_node.seen */
-    size_t polled;         /* directories without native events */
     int64_t started_ns;    /* by the file systems' clock */
+    uint64_t next_try;     /* a flush that could not end, or a lock that stands */
+    size_t attended[HR_ATTENTION_COUNT]; /* directories of each kind; [NONE] is not meaningful */
+    hr_node **rounds;                    /* the directories that are polled or swept */
+    size_t rounds_count;
+    size_t rounds_capacity;
+    bool rounds_stale;                /* to be listed again before it is used */
+    size_t round[HR_ATTENTION_COUNT]; /* where in the list the last look stopped */
     uint64_t next_poll;
-    uint64_t next_try; /* a flush that could not end, or a lock that stands */
+    uint64_t next_sweep;
+    bool sweeping;                      /* what is found now was told by no event, */
+    hr_node *missed;                    /* and was found in this directory */
+    uint64_t promoted[HR_PROMOTED_MAX]; /* devices found not to tell */
+    size_t promoted_count;
     bool noted_limit;
     bool noted_descriptors;
 
     hr_buffer path;
+    hr_buffer relative;
     char *scratch;   /* HR_SCRATCH_SIZE bytes */
     hr_node **queue; /* directories to be read */
     size_t queue_count;
@@ -91,6 +103,9 @@ struct hr_watch {
 bool hr_watch_stopping(const hr_watch *watch);
 __attribute__((format(printf, 3, 4))) void hr_watch_note(hr_watch *watch, hr_level level,
                                                          const char *format, ...);
+
+/* Is this name in a directory of the tree ignored? */
+bool hr_watch_ignores(hr_watch *watch, const hr_node *parent, const char *name, bool directory);
 
 /* A node needs a look. A name that was never delivered and has gone is forgotten at once: the node
  * may be freed. */
@@ -128,11 +143,26 @@ void hr_scan_release(hr_watch *watch, hr_node *node);
 void hr_scan(hr_watch *watch, hr_node *directory, bool deep);
 void hr_scan_roots(hr_watch *watch, bool deep);
 
-/* Reads every polled directory. True: it hinted at something. */
-bool hr_scan_polled(hr_watch *watch);
+/* Hints at the roots that came, went or were replaced. */
+void hr_scan_check_roots(hr_watch *watch);
 
 /* Hashes files of the baseline for a moment; clears `hashing` when all are done. */
 void hr_scan_hash(hr_watch *watch);
+
+/* poll.c */
+
+/* Decides how a directory is kept an eye on; `watchable`: as hr_notify_add() said. */
+void hr_poll_attend(hr_watch *watch, hr_node *node, const char *path, bool watchable);
+void hr_poll_forget(hr_watch *watch, hr_node *node);
+
+/* A reading found a difference under this name that nothing had hinted at. */
+void hr_poll_found(hr_watch *watch, hr_node *node);
+
+/* Reads every polled directory. True: it hinted at something. */
+bool hr_poll_all(hr_watch *watch);
+
+uint64_t hr_poll_deadline(const hr_watch *watch);
+void hr_poll_if_due(hr_watch *watch);
 
 /* flush.c */
 

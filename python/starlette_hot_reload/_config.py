@@ -28,6 +28,7 @@ class Config:
     """Seconds."""
     polling: bool | None
     exclude: tuple[str, ...]
+    """Patterns of gitignore; those of `include` follow with a "!"."""
     allowed_hosts: tuple[str, ...]
     """In lower case."""
     base: str
@@ -40,6 +41,7 @@ def make_config(
     poll_interval: float,
     polling: bool | None,
     exclude: Iterable[str],
+    include: Iterable[str],
     allowed_hosts: Iterable[str],
 ) -> Config:
     """Check the options. TypeError or ValueError name the one that is wrong."""
@@ -49,7 +51,10 @@ def make_config(
         events_path=_events_path(events_path),
         poll_interval=_poll_interval(poll_interval),
         polling=_polling(polling),
-        exclude=tuple(_pattern(item) for item in _strings("exclude", exclude, "*.tmp")),
+        exclude=(
+            *(_pattern("exclude", item) for item in _strings("exclude", exclude, "*.bak")),
+            *("!" + _pattern("include", item) for item in _strings("include", include, "*.log")),
+        ),
         allowed_hosts=tuple(
             _host(item) for item in _strings("allowed_hosts", allowed_hosts, "dev.example.com")
         ),
@@ -135,11 +140,13 @@ def _strings(name: str, value: object, example: str) -> list[str]:
     return items
 
 
-def _pattern(item: str) -> str:
-    if not item or "/" in item or "\0" in item:
+def _pattern(name: str, item: str) -> str:
+    if not item.strip(" /") or "\0" in item or "\n" in item:
+        raise ValueError(f"{name} holds {item!r}, which matches nothing: write as in .gitignore")
+    if item.startswith("!"):
         raise ValueError(
-            f'exclude holds {item!r}: a pattern such as "*.tmp" is compared with the name of a '
-            "file or a directory, not with its path"
+            f"{name} holds {item!r}: include is for what to watch, exclude for what to ignore; "
+            'write "\\!" for a name that begins with "!"'
         )
     return item
 

@@ -20,6 +20,7 @@ def HotReloadMiddleware(
     *,
     polling: bool | None = None,
     exclude: Iterable[str] = (),
+    include: Iterable[str] = (),
     allowed_hosts: Iterable[str] = (),
     enabled: bool = True,
 ) -> ASGIApp:
@@ -32,5 +33,7 @@ def HotReloadMiddleware(
     back. The other arguments and the errors are those of `HotReload`. Prefer `HotReload.setup()`
     for a Starlette application: it also covers the page that shows an error.
     """
-    config = make_config(watch_dirs, events_path, poll_interval, polling, exclude, allowed_hosts)
+    config = make_config(
+        watch_dirs, events_path, poll_interval, polling, exclude, include, allowed_hosts
+    )
     return Runtime(config, app).wrap(app) if enabled else app

@@ -28,8 +28,11 @@ class HotReload:
             system sends no events. Where it does, nothing is polled.
         polling: None polls where the system's events cannot be had or trusted, True everywhere
             (so does the environment variable STARLETTE_HOT_RELOAD_POLLING=1), False nowhere.
-        exclude: Names of files and directories to ignore, with wildcards, besides the usual
-            (version control, virtual environments, caches, databases, logs, editors' files).
+        exclude: Patterns of files and directories to ignore, in the syntax of .gitignore and
+            relative to each watched directory, besides the usual (version control, virtual
+            environments, caches, databases, logs, editors' files).
+        include: Patterns of what to watch although it would be ignored. What lies in an ignored
+            directory is not looked at, so the directory has to be included too.
         allowed_hosts: Names under which browsers may connect besides localhost and the address
             that the server is bound to: "dev.example.com", "*.example.com" or "*".
 
@@ -46,10 +49,11 @@ class HotReload:
         *,
         polling: bool | None = None,
         exclude: Iterable[str] = (),
+        include: Iterable[str] = (),
         allowed_hosts: Iterable[str] = (),
     ) -> None:
         self._config = make_config(
-            watch_dirs, events_path, poll_interval, polling, exclude, allowed_hosts
+            watch_dirs, events_path, poll_interval, polling, exclude, include, allowed_hosts
         )
 
     def setup(self, app: Starlette) -> None:
@@ -78,6 +82,7 @@ async def hot_reload(
     inject_before_body: bool = True,
     polling: bool | None = None,
     exclude: Iterable[str] = (),
+    include: Iterable[str] = (),
     allowed_hosts: Iterable[str] = (),
 ) -> AsyncIterator[None]:
     """Hot reload for as long as this lasts, for use in a lifespan::
@@ -90,7 +95,9 @@ async def hot_reload(
     It does nothing unless ``app.debug``. Arguments and errors are those of `HotReload`;
     `inject_before_body` is accepted for compatibility and has no effect.
     """
-    config = make_config(watch_dirs, events_path, poll_interval, polling, exclude, allowed_hosts)
+    config = make_config(
+        watch_dirs, events_path, poll_interval, polling, exclude, include, allowed_hosts
+    )
     _check_app(app)
     if not app.debug:
         logger.debug("Hot reload stays off: app.debug is False")

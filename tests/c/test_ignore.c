@@ -157,8 +157,28 @@ static void test_globs_match_files_and_directories(void **state)
     assert_false(hr_ignore_matches(&ignore, "site.css", false));
     assert_false(hr_ignore_matches(&ignore, "builds", true));
     assert_false(hr_ignore_matches(&ignore, "d1.txt", false));
+    assert_false(ignore.anchored);
     hr_ignore_fini(&ignore);
     assert_false(hr_ignore_matches(&ignore, "build", true));
+}
+
+static void test_last_pattern_decides_over_junk_too(void **state)
+{
+    hr_ignore ignore = {0};
+    assert_int_equal(hr_ignore_add(&ignore, "docs/*.html"), HR_OK);
+    assert_int_equal(hr_ignore_add(&ignore, "!docs/index.html"), HR_OK);
+    assert_int_equal(hr_ignore_add(&ignore, "!*.log"), HR_OK);
+    assert_int_equal(hr_ignore_add(&ignore, "!.git/"), HR_OK);
+    assert_int_equal(hr_ignore_add(&ignore, "/"), HR_INVALID);
+    assert_true(ignore.anchored);
+    assert_true(hr_ignore_matches(&ignore, "docs/a.html", false));
+    assert_false(hr_ignore_matches(&ignore, "docs/index.html", false));
+    assert_false(hr_ignore_matches(&ignore, "x/docs/a.html", false));
+    assert_false(hr_ignore_matches(&ignore, "x/app.log", false));
+    assert_false(hr_ignore_matches(&ignore, "x/.git", true));
+    assert_true(hr_ignore_matches(&ignore, "x/.git", false));
+    assert_true(hr_ignore_matches(&ignore, "x/y/.hg", true));
+    hr_ignore_fini(&ignore);
 }
 
 int main(void)
@@ -170,6 +190,7 @@ int main(void)
         cmocka_unit_test(test_files_of_programs_are_junk),
         cmocka_unit_test(test_files_of_people_are_none),
         cmocka_unit_test(test_globs_match_files_and_directories),
+        cmocka_unit_test(test_last_pattern_decides_over_junk_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

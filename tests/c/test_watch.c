@@ -293,6 +293,36 @@ static void test_junk_that_was_there_is_not_entered(void **state)
     assert_nothing(scene);
 }
 
+static void test_patterns_see_paths_and_the_last_decides(void **state)
+{
+    static const char *const globs[] = {
+        "/out/**/*.css", "*.txt", "!keep.txt", "!*.log", "!node_modules/", "cache/",
+    };
+    struct scene *scene = *state;
+    scene->options.exclude = globs;
+    scene->options.exclude_count = 6;
+    static const char *const directories[] = {
+        "out",   "out/x",   "out/x/y",      "cache",         "x",
+        "x/out", "x/cache", "node_modules", "node_modules/m"};
+    for (size_t i = 0; i < sizeof directories / sizeof *directories; i++) {
+        char path[64];
+        snprintf(path, sizeof path, "root/%s", directories[i]);
+        make_directory(scene, path);
+    }
+    scene_start(scene);
+    put_file(scene, "root/a.txt", "one");
+    put_file(scene, "root/out/x/y/a.css", "one");
+    put_file(scene, "root/cache/a.css", "one");
+    put_file(scene, "root/x/cache/a.css", "one");
+    assert_nothing(scene);
+    put_file(scene, "root/keep.txt", "one");
+    put_file(scene, "root/x/out/a.css", "one");
+    put_file(scene, "root/out/a.html", "one");
+    put_file(scene, "root/app.log", "one");
+    put_file(scene, "root/node_modules/m/a.js", "one");
+    assert_all(scene, "+app.log +keep.txt +node_modules/m/a.js +out/a.html +x/out/a.css");
+}
+
 static void test_excluded_names_are_not_told(void **state)
 {
     static const char *const globs[] = {"*.min.css", "build"};
@@ -1229,6 +1259,7 @@ int main(void)
         BOTH(junk_is_never_told),
         BOTH(junk_that_was_there_is_not_entered),
         BOTH(excluded_names_are_not_told),
+        BOTH(patterns_see_paths_and_the_last_decides),
         BOTH(file_in_new_directories_is_told),
         BOTH(every_file_of_a_copied_tree_is_told_once),
         BOTH(directory_is_renamed),
