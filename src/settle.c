@@ -15,7 +15,8 @@
 #define DELETIONS_HOLD HR_MILLISECONDS(250) /* a build may remove its output and write it again */
 #define AFTERMATH      HR_MILLISECONDS(300) /* after a flush, more of the same is likely */
 #define BURST_CAP      HR_MILLISECONDS(1000)
-#define LOCK_CAP       HR_MILLISECONDS(2000)
+#define LOCK_QUIET     HR_MILLISECONDS(2000) /* a lock under which nothing happens is left over */
+#define LOCK_CAP       HR_MILLISECONDS(30000)
 
 static bool at_rest(const hr_settle *settle)
 {
@@ -85,7 +86,7 @@ uint64_t hr_settle_deadline(const hr_settle *settle)
 
 uint64_t hr_settle_lock_limit(const hr_settle *settle)
 {
-    return settle->first + LOCK_CAP;
+    return min_of(settle->last + LOCK_QUIET, settle->first + LOCK_CAP);
 }
 
 void hr_settle_flushed(hr_settle *settle, bool delivered, uint64_t now)

@@ -77,7 +77,6 @@ static void make_tree(struct scene *scene)
 static void change_tree(struct scene *scene)
 {
     put_file(scene, "root/a", "2");
-    remove_file(scene, "root/b");
     move(scene, "root/sub", "root/moved");
     make_directory(scene, "root/new/deep");
     put_file(scene, "root/new/deep/f", "2");
@@ -125,8 +124,10 @@ static int run_once(hr_polling polling, size_t index, bool for_ever)
     if (status == HR_OK) {
         if (for_ever)
             failing_at(index, true);
-        change_tree(&run.scene);
+        remove_file(&run.scene, "root/b"); /* the first room that is needed is for a removal */
         bool equal = wait_until_equal(&run, for_ever);
+        change_tree(&run.scene);
+        equal = equal && wait_until_equal(&run, for_ever);
         if (!failing_happened())
             result = ENOUGH;
         failing_never();

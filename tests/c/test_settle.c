@@ -224,6 +224,32 @@ static void test_every_path_is_flushed_however_it_is_cut(void **state)
     }
 }
 
+/* On a busy machine a checkout takes longer than an idle lock is believed. */
+static void test_lock_holds_for_as_long_as_something_happens_under_it(void **state)
+{
+    static struct player player;
+    player_init(&player);
+    player.lock_until = UINT64_MAX;
+    check_out(&player, 1000, 100, 900 * MS);
+    assert_true(player.now - START > 5000 * MS);
+    player.lock_until = player.now;
+    play_to_rest(&player);
+    assert_int_equal(player.count, 1);
+    assert_int_equal(player.flushed_paths[0], 1000);
+}
+
+static void test_lock_over_a_writer_without_end_holds_half_a_minute(void **state)
+{
+    static struct player player;
+    player_init(&player);
+    player.lock_until = UINT64_MAX;
+    while (player.count == 0 && player.now - START < 60000 * MS)
+        play_step(&player, (struct step){10 * MS, WRITE, 0});
+    assert_int_equal(player.count, 1);
+    assert_true(player.flushes[0] - START >= 30000 * MS);
+    assert_true(player.flushes[0] - START <= 30000 * MS + 2 * LOCK_POLL);
+}
+
 static void test_lock_that_is_never_removed_holds_two_seconds(void **state)
 {
     static struct player player;
@@ -303,6 +329,8 @@ int main(void)
         cmocka_unit_test(test_checkout_under_its_lock_is_one_batch),
         cmocka_unit_test(test_checkout_without_a_lock_is_one_batch_on_an_idle_machine),
         cmocka_unit_test(test_every_path_is_flushed_however_it_is_cut),
+        cmocka_unit_test(test_lock_holds_for_as_long_as_something_happens_under_it),
+        cmocka_unit_test(test_lock_over_a_writer_without_end_holds_half_a_minute),
         cmocka_unit_test(test_lock_that_is_never_removed_holds_two_seconds),
         cmocka_unit_test(test_writer_without_end_is_flushed_each_second),
         cmocka_unit_test(test_soon_after_a_flush_it_waits_for_more),

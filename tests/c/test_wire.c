@@ -32,6 +32,31 @@ static hr_wire *new_wire(const char *base)
     return wire;
 }
 
+/* Shortest forms, no surrogates, nothing beyond U+10FFFF. */
+static bool is_utf8(const char *text)
+{
+    static const unsigned least[] = {0, 0, 0x80, 0x800, 0x10000};
+    for (const unsigned char *at = (const unsigned char *)text; *at;) {
+        size_t length = *at < 0x80         ? 1
+                        : *at >> 5 == 0x06 ? 2
+                        : *at >> 4 == 0x0E ? 3
+                        : *at >> 3 == 0x1E ? 4
+                                           : 0;
+        if (!length)
+            return false;
+        unsigned code = length == 1 ? *at : *at & (0x7Fu >> length);
+        for (size_t i = 1; i < length; i++) {
+            if (at[i] >> 6 != 2)
+                return false;
+            code = code << 6 | (at[i] & 0x3F);
+        }
+        if (code < least[length] || code > 0x10FFFF || (code >= 0xD800 && code <= 0xDFFF))
+            return false;
+        at += length;
+    }
+    return true;
+}
+
 static struct event changes_event(const hr_wire *wire, const hr_change *changes, size_t count,
                                   int64_t unix_us)
 {
@@ -44,6 +69,7 @@ static struct event changes_event(const hr_wire *wire, const hr_change *changes,
     assert_int_equal(event.size, out.size); /* one event, and nothing after it */
     assert_int_equal(event.data_lines, 1);
     assert_true(json_valid(event.data));
+    assert_true(is_utf8(event.data));
     hr_buffer_fini(&out);
     return event;
 }
@@ -125,6 +151,8 @@ static void test_any_name_comes_back_byte_for_byte(void **state)
         "latin1 \xe9t\xe9",
         "\xff\xfe\x80\xbf",
         "\xc0\xaf overlong",
+        "\xe0\x80\xaf overlong",
+        "\xf0\x80\x80\xaf overlong",
         "\xed\xa0\x80 surrogate",
         "\xed\xb2\x80 surrogate",
         "\xf4\x90\x80\x80 beyond",
