@@ -107,7 +107,15 @@ def _file_system(directory: Path) -> str:
 
 
 def _versions() -> list[str]:
-    names = ["starlette-hot-reload", "starlette", "uvicorn", "httptools", "uvloop", "watchfiles"]
+    names = [
+        "starlette-hot-reload",
+        "starlette",
+        "uvicorn",
+        "httptools",
+        "uvloop",
+        "watchfiles",
+        "watchdog",
+    ]
     return [f"{name} {_version(name)}" for name in names]
 
 

@@ -1,6 +1,6 @@
 """Measures against what one would use instead, side by side in one run. Asserts nothing.
 
-    python bench/run.py [--quick] [save] [requests] [in-process]
+    python bench/run.py [--quick] [save] [watching] [checkout] [requests] [in-process]
 
 Prints the tables and writes them to build/bench.json. See each module for what it measures.
 """
@@ -16,14 +16,18 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import checkout
 import in_process
 import report
 import requests_per_second
 import save
+import watching
 from report import Section
 
 PARTS: dict[str, Callable[[bool], Section]] = {
     "save": save.run,
+    "watching": watching.run,
+    "checkout": checkout.run,
     "requests": requests_per_second.run,
     "in-process": in_process.run,
 }
@@ -43,6 +47,8 @@ def main() -> int:
     try:
         if "requests" in parts:
             requests_per_second.check_wrk()
+        if "checkout" in parts:
+            checkout.check_git()
         measure(parts, arguments.quick)
     except RuntimeError as error:
         print(f"bench: {error}", file=sys.stderr)

@@ -10,7 +10,7 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,7 +35,7 @@ class Channel(Protocol):
 @dataclass
 class Contender:
     name: str
-    file: Path
+    files: Sequence[Path]
     channel: Channel
     saves: int
     seconds: list[float] = field(default_factory=list)
@@ -44,10 +44,11 @@ class Contender:
     number: int = 0
 
     def save(self) -> float | None:
-        """Save once; seconds until its event, or None if it did not come."""
+        """Save the next file; seconds until its event, or None if it did not come."""
         self.number += 1
         content = b"body { --save: %d }\n" % self.number
-        fd = os.open(self.file, os.O_WRONLY | os.O_TRUNC)
+        file = self.files[self.number % len(self.files)]
+        fd = os.open(file, os.O_WRONLY | os.O_TRUNC)
         os.write(fd, content)
         start = time.perf_counter()
         os.close(fd)
@@ -105,6 +106,7 @@ def run(quick: bool) -> Section:
             ("ours", "apps.streams:ours", "/__starlette_hot_reload", fast),
             ("ours, polling", "apps.streams:ours_polling", "/__starlette_hot_reload", polled),
             ("watchfiles", "apps.streams:with_watchfiles", "/events", fast),
+            ("watchdog", "apps.streams:with_watchdog", "/events", fast),
             ("0.3's method", "apps.streams:version0_scan", "/events", polled),
         ]:
             contenders.append(
@@ -112,11 +114,11 @@ def run(quick: bool) -> Section:
             )
         for contender in contenders:
             contender.warm_up()
-        _take_turns(contenders)
+        take_turns(contenders)
     return _section(contenders)
 
 
-def _take_turns(contenders: list[Contender]) -> None:
+def take_turns(contenders: list[Contender]) -> None:
     """One save at a time, the contenders in turns, so that noise of the machine hits all alike."""
     queue = [(time.monotonic() + random.uniform(*PAUSE_SECONDS), i) for i in range(len(contenders))]
     heapq.heapify(queue)
@@ -154,7 +156,7 @@ def _start_server(
     file = _make_site(directory)
     running = stack.enter_context(server.running(app, directory))
     channel = stack.enter_context(closing(EventStream(running.port, path)))
-    return Contender(name, file, channel, saves)
+    return Contender(name, [file], channel, saves)
 
 
 def _start_floor(stack: ExitStack, root: Path, saves: int) -> Contender:
@@ -163,7 +165,7 @@ def _start_floor(stack: ExitStack, root: Path, saves: int) -> Contender:
     compiler = os.environ.get("CC", "cc")
     subprocess.run([compiler, "-O2", "-o", program, server.HERE / "floor.c"], check=True)
     connection = stack.enter_context(_floor_connection(program, file.parent))
-    return Contender("inotify to TCP (floor)", file, FloorChannel(connection), saves)
+    return Contender("inotify to TCP (floor)", [file], FloorChannel(connection), saves)
 
 
 @contextmanager

@@ -53,7 +53,7 @@ def running(app: str, watch_dir: Path) -> Iterator[Server]:
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "uvicorn", app, "--no-access-log", *arguments],
-            env=_environment(watch_dir),
+            env=environment(watch_dir),
             cwd=watch_dir,
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -80,7 +80,7 @@ def stop(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _environment(watch_dir: Path) -> dict[str, str]:
+def environment(watch_dir: Path) -> dict[str, str]:
     # Whatever the shell says about polling would change what is compared.
     kept = {
         name: value

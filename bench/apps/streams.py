@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from collections.abc import AsyncIterator
@@ -15,6 +16,7 @@ from starlette_hot_reload import HotReload
 from watchfiles import awatch
 
 from . import version0
+from .closed_files import observe
 
 WATCH_DIR = Path(os.environ["BENCH_WATCH_DIR"])
 
@@ -22,8 +24,23 @@ WATCH_DIR = Path(os.environ["BENCH_WATCH_DIR"])
 async def watchfiles_events() -> AsyncIterator[bytes]:
     yield b": ready\n\n"
     async for changes in awatch(WATCH_DIR):
-        files = sorted(path for _, path in changes)
-        yield f"data: {json.dumps({'files': files})}\n\n".encode()
+        yield _event(sorted(path for _, path in changes))
+
+
+async def watchdog_events() -> AsyncIterator[bytes]:
+    loop = asyncio.get_running_loop()
+    paths: asyncio.Queue[str] = asyncio.Queue()
+    observer = observe(WATCH_DIR, lambda path: loop.call_soon_threadsafe(paths.put_nowait, path))
+    try:
+        yield b": ready\n\n"
+        while True:
+            yield _event([await paths.get()])
+    finally:
+        observer.stop()
+
+
+def _event(files: list[str]) -> bytes:
+    return f"data: {json.dumps({'files': files})}\n\n".encode()
 
 
 def _stream(events: AsyncIterator[bytes]) -> Response:
@@ -32,6 +49,10 @@ def _stream(events: AsyncIterator[bytes]) -> Response:
 
 async def from_watchfiles(request: Request) -> Response:
     return _stream(watchfiles_events())
+
+
+async def from_watchdog(request: Request) -> Response:
+    return _stream(watchdog_events())
 
 
 async def from_version0(request: Request) -> Response:
@@ -45,4 +66,5 @@ ours_polling = Starlette(debug=True)
 HotReload(watch_dirs=[WATCH_DIR], polling=True).setup(ours_polling)
 
 with_watchfiles = Starlette(debug=True, routes=[Route("/events", from_watchfiles)])
+with_watchdog = Starlette(debug=True, routes=[Route("/events", from_watchdog)])
 version0_scan = Starlette(debug=True, routes=[Route("/events", from_version0)])

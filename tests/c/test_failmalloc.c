@@ -21,7 +21,7 @@
 #include "model.h"
 #include "watching.h"
 
-enum { CHILDREN = 6, STILL_ALLOCATES = 10, ENOUGH = 11, WRONG = 12 };
+enum { CHILDREN = 16, STILL_ALLOCATES = 10, ENOUGH = 11, WRONG = 12 };
 
 struct run {
     struct scene scene;
