@@ -145,7 +145,7 @@ fuzz: build/fuzz/build.ninja
 	tools/fuzz build/fuzz/fuzz $(TIME)
 
 wheel: .make/venv .make/client
-	$(BIN)/python -m build --no-isolation --outdir dist .
+	$(BIN)/python -m build --no-isolation --skip-dependency-check --outdir dist .
 
 clean:
 	rm -rf build dist .make .venv .venv-bench client/dist client/node_modules tests/browser/node_modules
