@@ -1,6 +1,6 @@
 import { answerHello, nextStreak, ownCursor, paceOf, HASTE, type Memory } from './memory';
 import type { StyleOutcome } from './stylesheets';
-import type { Change, Hello, Update } from './wire';
+import { decoded, type Change, type Hello, type Update } from './wire';
 
 /** What carries the decisions out. */
 export interface Page {
@@ -101,6 +101,7 @@ export const createClient = ({ page, tag, memory, clock, timer }: ClientDeps): C
 
     update({ type, changes, files }, cursor) {
       if (type !== 'css' && type !== 'reload') return;
+      for (const change of changes) change.url &&= decoded(change.url);
       own = cursor || own;
       const outcome = type === 'css' ? page.styles(changes, bootless(own)) : type;
       if (outcome !== 'unused') page.debug(`${outcome}: ${files.join(', ')}`);

@@ -1,5 +1,5 @@
 import { planStyles } from './match';
-import type { Change } from './wire';
+import { decoded, type Change } from './wire';
 
 export type StyleOutcome = 'unused' | 'swapped' | 'reload';
 
@@ -31,7 +31,7 @@ export const marked = (href: string, mark: string): string => {
 export const pathOf = (href: string, host: string): string => {
   try {
     const url = new URL(href);
-    return url.hostname === host ? decodeURIComponent(url.pathname) : '';
+    return url.hostname === host ? decoded(url.pathname) : '';
   } catch {
     return '';
   }

@@ -9,7 +9,7 @@ export interface Hello {
 export interface Change {
   /** Relative to the server's working directory, or to the watched root. */
   path: string;
-  /** The address under which the app serves the file, if it does. */
+  /** The address under which the app serves the file, if it does; percent-encoded on the wire. */
   url: string | null;
   kind: 'css' | 'image' | 'font' | 'script' | 'other';
   op: 'added' | 'modified' | 'removed';
@@ -26,3 +26,12 @@ export const bootOf = (cursor: string): string => cursor.split('.')[0]!;
 
 /** Sequences have a fixed width, so within one boot the order of the text is the order in time. */
 export const isLater = (a: string, b: string): boolean => bootOf(a) === bootOf(b) && a > b;
+
+/** A path without its percent-encoding, of which there is more than one way for the same bytes. */
+export const decoded = (path: string): string => {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return path; // no UTF-8
+  }
+};

@@ -27,9 +27,16 @@ interface Given {
   memory?: Memory;
   outcome?: StyleOutcome;
   active?: boolean;
+  styles?: (changes: readonly Change[]) => void;
 }
 
-const setup = ({ tag = at('a', 5), memory, outcome = 'swapped', active = false }: Given = {}) => {
+const setup = ({
+  tag = at('a', 5),
+  memory,
+  outcome = 'swapped',
+  active = false,
+  styles,
+}: Given = {}) => {
   const clock = { now: 100_000 };
   const did: string[] = [];
   const warned: string[] = [];
@@ -38,6 +45,7 @@ const setup = ({ tag = at('a', 5), memory, outcome = 'swapped', active = false }
   const client = createClient({
     page: {
       styles(changes, mark) {
+        styles?.(changes);
         did.push(`styles ${changes.map(({ path }) => path)} ${Number.parseInt(mark, 16)}`);
         return outcome;
       },
@@ -66,6 +74,15 @@ const setup = ({ tag = at('a', 5), memory, outcome = 'swapped', active = false }
 };
 
 const streak = (length: number): Memory => ({ at: 99_500, streak: length, cursors: [] });
+
+test('an address is compared decoded, as those of the page are', () => {
+  const urls: (string | null)[] = [];
+  const { client } = setup({ styles: (changes) => urls.push(...changes.map(({ url }) => url)) });
+  const encoded = ['/a%20b/%C3%A9.css', '/%FF.css', null];
+  const changes = encoded.map((url) => ({ ...change('x.css', 'css'), url }));
+  client.update(update('css', ...changes), at('a', 6));
+  assert.deepEqual(urls, ['/a b/é.css', '/%FF.css', null]);
+});
 
 test('a hello changes no cursor: what comes after it is still to come', () => {
   const { client, hello, did } = setup();

@@ -88,6 +88,23 @@ check(
   },
 );
 
+const oddly = '<link rel="stylesheet" href="/static/größe%20&amp;%20farbe.css">';
+check(
+  'a sheet whose name has to be encoded',
+  {
+    'static/größe & farbe.css': color(1),
+    'templates/index.html': html('<p id="text">first</p>', oddly),
+  },
+  async ({ site, open }) => {
+    const tab = await open('/');
+    await tab.styled('#text', rgb(1));
+    await probe(tab);
+    site.write('static/größe & farbe.css', color(2));
+    await tab.styled('#text', rgb(2));
+    await quiet(tab);
+  },
+);
+
 check('a later save overtakes a sheet that is still loading', {}, async ({ site, open }) => {
   const tab = await open('/');
   await tab.styled('#text', rgb(1));
