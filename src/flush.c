@@ -12,12 +12,10 @@
 #include "ops.h"
 #include "watcher.h"
 
-#define RETRY      HR_MILLISECONDS(100)
-#define LOCK_POLL  HR_MILLISECONDS(10)
-#define LOCK_STALE (10 * (int64_t)1000000000) /* ns: older than the burst by this much */
-#define POLLED_WRITING                                                                             \
-    (30 * (int64_t)1000000) /* ns: so recently written is still being written                      \
-                             */
+#define RETRY          HR_MILLISECONDS(100)
+#define LOCK_POLL      HR_MILLISECONDS(10)
+#define LOCK_STALE     (10 * (int64_t)1000000000) /* ns: older than the burst by this much */
+#define POLLED_WRITING (30 * (int64_t)1000000)    /* ns: younger files are still being written */
 
 typedef enum outcome {
     LOOKED,   /* nothing more to say; the node may be freed */
@@ -292,22 +290,45 @@ static void keep_pending(hr_watch *watch, uint64_t now)
     }
 }
 
+/* One file of many that is still being written holds the others: they belong together. */
+static bool still_written(hr_watch *watch)
+{
+    for (size_t i = 0; i < watch->tree.pending_count; i++) {
+        const hr_node *node = watch->tree.pending[i];
+        struct stat status;
+        if (!is_polled(node) || hr_node_path(node, &watch->path) != HR_OK ||
+            hr_look(watch->path.data, &status) != HR_KIND_FILE)
+            continue;
+        hr_stamp stamp = hr_stamp_of(&status);
+        if (polled_writing(node, &stamp))
+            return true;
+    }
+    return false;
+}
+
 void hr_flush(hr_watch *watch, uint64_t now)
 {
     watch->next_try = 0;
     if (now < hr_settle_lock_limit(&watch->settle) && lock_stands(watch, now)) {
         watch->next_try = now + LOCK_POLL;
+        watch->locked = true;
         return;
     }
+    bool many = watch->locked || watch->tree.pending_count > 1;
+    watch->locked = false;
     if (watch->incomplete) {
         watch->incomplete = false;
         hr_scan_roots(watch, true);
-    } else if (watch->attended[HR_ATTENTION_POLL] && hr_poll_all(watch) &&
+    } else if (watch->attended[HR_ATTENTION_POLL] && hr_poll_again(watch, many) &&
                now < watch->settle.first + HR_MILLISECONDS(1000)) {
         return; /* more came: wait for it to be quiet */
     }
 
     bool last_chance = now >= watch->settle.first + HR_MILLISECONDS(1000);
+    if (!last_chance && still_written(watch)) {
+        watch->next_try = now + POLLED_WRITING / 1000;
+        return;
+    }
     uint64_t first = watch->settle.first ? watch->settle.first : now;
     outcome result = LOOKED;
     for (size_t i = 0; i < watch->tree.pending_count && !hr_watch_stopping(watch);) {

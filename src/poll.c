@@ -17,7 +17,7 @@
 #define HOT         HR_MILLISECONDS(60000) /* so long after a change a directory is looked at first */
 #define SWEEP       HR_MILLISECONDS(2000) /* at least so long from one sweep to the next, */
 #define SWEEP_SHARE 50                    /* and so many times what the sweep took */
-#define POLL_SHARE  4                     /* of the interval, at most 1/4 is spent looking */
+#define POLL_SHARE  8                     /* of the interval, at most 1/8 is spent looking */
 
 /* File systems that are written from elsewhere (network, virtual machines) or from below (overlay,
  * FUSE). */
@@ -169,12 +169,17 @@ static void go_round(hr_watch *watch, hr_attention attention, uint64_t end)
     }
 }
 
-bool hr_poll_all(hr_watch *watch)
+bool hr_poll_again(hr_watch *watch, bool many)
 {
     uint64_t last = watch->settle.last;
     size_t pending = watch->tree.pending_count;
+    uint64_t begin = hr_clock_monotonic();
+    uint64_t interval = watch->options.poll_interval_us;
+    bool whole = many || watch->round_took < interval;
     hr_scan_check_roots(watch);
-    go_round(watch, HR_ATTENTION_POLL, UINT64_MAX);
+    go_round(watch, HR_ATTENTION_POLL, whole ? UINT64_MAX : begin + interval / POLL_SHARE);
+    if (whole)
+        watch->round_took = hr_clock_monotonic() - begin;
     return watch->settle.last != last || watch->tree.pending_count != pending;
 }
 

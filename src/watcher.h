@@ -63,6 +63,7 @@ struct hr_watch {
     uint32_t reading;      /* counts the directories read; see hr_node.seen */
     int64_t started_ns;    /* by the file systems' clock */
     uint64_t next_try;     /* a flush that could not end, or a lock that stands */
+    bool locked;           /* a lock has held this burst back */
     size_t attended[HR_ATTENTION_COUNT]; /* directories of each kind; [NONE] is not meaningful */
     hr_node **rounds;                    /* the directories that are polled or swept */
     size_t rounds_count;
@@ -71,6 +72,7 @@ struct hr_watch {
     size_t round[HR_ATTENTION_COUNT]; /* where in the list the last look stopped */
     uint64_t next_poll;
     uint64_t next_sweep;
+    uint64_t round_took;                /* the last time all of it was read */
     bool sweeping;                      /* what is found now was told by no event, */
     hr_node *missed;                    /* and was found in this directory */
     uint64_t promoted[HR_PROMOTED_MAX]; /* devices found not to tell */
@@ -158,8 +160,9 @@ void hr_poll_forget(hr_watch *watch, hr_node *node);
 /* A reading found a difference under this name that nothing had hinted at. */
 void hr_poll_found(hr_watch *watch, hr_node *node);
 
-/* Reads every polled directory. True: it hinted at something. */
-bool hr_poll_all(hr_watch *watch);
+/* Reads the polled directories before a flush: all of them, unless that takes long and there are
+ * not `many` changes. True: it hinted at something. */
+bool hr_poll_again(hr_watch *watch, bool many);
 
 uint64_t hr_poll_deadline(const hr_watch *watch);
 void hr_poll_if_due(hr_watch *watch);
