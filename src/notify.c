@@ -3,6 +3,7 @@
  * watched, never files. An event is a hint only.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,13 +36,17 @@ void hr_notify_open(hr_watch *watch)
                       watch->options.polling == HR_POLLING_NEVER
                           ? "nothing is watched, as polling is switched off"
                           : "all directories are polled");
+    else
+        watch->mounts = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
 }
 
 void hr_notify_close(hr_watch *watch)
 {
     if (watch->inotify >= 0)
         close(watch->inotify);
-    watch->inotify = -1;
+    if (watch->mounts >= 0)
+        close(watch->mounts);
+    watch->inotify = watch->mounts = -1;
 }
 
 static void note_limit(hr_watch *watch, const char *path)

@@ -215,8 +215,8 @@ static void promote(hr_watch *watch, const hr_node *where)
                       watch->path.data, (double)watch->options.poll_interval_us / 1e6);
 }
 
-/* An event is queued before a change can be seen, so that with an empty queue before and after,
- * what the sweep found was not told. */
+/* With an empty queue before and after, what the sweep found was not told: an event comes within
+ * microseconds of its change. */
 static void sweep(hr_watch *watch, uint64_t now)
 {
     watch->missed = NULL;

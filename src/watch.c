@@ -91,7 +91,7 @@ hr_status hr_watch_new(const hr_watch_options *options, hr_watch **out)
     watch->options = *options;
     if (!watch->options.poll_interval_us)
         watch->options.poll_interval_us = DEFAULT_POLL_INTERVAL;
-    watch->inotify = watch->wake = -1;
+    watch->inotify = watch->mounts = watch->wake = -1;
     watch->hash_budget = HASH_BUDGET;
     pthread_mutex_init(&watch->mutex, NULL);
     pthread_condattr_t attributes;
@@ -238,12 +238,15 @@ static void wait_for_events(hr_watch *watch)
     uint64_t now = hr_clock_monotonic();
     uint64_t left = deadline > now ? deadline - now : 0;
     struct timespec timeout = {(time_t)(left / 1000000), (long)(left % 1000000) * 1000};
-    struct pollfd descriptors[] = {{watch->wake, POLLIN, 0}, {watch->inotify, POLLIN, 0}};
-    int ready = ppoll(descriptors, watch->inotify >= 0 ? 2 : 1,
-                      deadline == HR_SETTLE_NEVER ? NULL : &timeout, NULL);
+    /* Those that are -1 are passed over. */
+    struct pollfd descriptors[] = {
+        {watch->wake, POLLIN, 0}, {watch->inotify, POLLIN, 0}, {watch->mounts, POLLPRI, 0}};
+    int ready = ppoll(descriptors, 3, deadline == HR_SETTLE_NEVER ? NULL : &timeout, NULL);
     atomic_fetch_add_explicit(&watch->wakeups, 1, memory_order_relaxed);
-    if (ready > 0 && watch->inotify >= 0 && descriptors[1].revents)
+    if (ready > 0 && descriptors[1].revents)
         hr_notify_drain(watch);
+    if (ready > 0 && descriptors[2].revents) /* what was mounted makes no event below it */
+        hr_watch_lost(watch);
 }
 
 static void flush_if_due(hr_watch *watch)

@@ -48,6 +48,7 @@ struct hr_watch {
     size_t root_count;
 
     int inotify; /* or -1: none to be had, or not wanted */
+    int mounts;  /* proc(5): polls as an exception when something is mounted or unmounted; or -1 */
     int wake;
     hr_map watches;    /* descriptor → node */
     hr_map identities; /* hash of device and inode → node */

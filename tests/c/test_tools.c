@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -449,6 +450,62 @@ static void test_change_at_the_source_of_a_bind_mount_is_told(void **state)
     assert_nothing(scene);
 }
 
+static void bind_over(struct scene *scene, const char *source, const char *target)
+{
+    char from[256], to[256];
+    snprintf(from, sizeof from, "%s/%s", scene->base, source);
+    snprintf(to, sizeof to, "%s/%s", scene->base, target);
+    assert_int_equal(mount(from, to, NULL, MS_BIND, NULL), 0);
+}
+
+static void unmount(struct scene *scene, const char *target)
+{
+    char path[256];
+    snprintf(path, sizeof path, "%s/%s", scene->base, target);
+    assert_int_equal(umount2(path, MNT_DETACH), 0);
+}
+
+static void assert_mount_comes_and_goes(struct scene *scene, const char *target,
+                                        const char *prefix)
+{
+    char expected[256];
+    bind_over(scene, "other", target);
+    snprintf(expected, sizeof expected, "+%sover -%sunder", prefix, prefix);
+    assert_batch(scene, expected);
+    put_file(scene, "other/over", "two");
+    snprintf(expected, sizeof expected, "~%sover", prefix);
+    assert_batch(scene, expected);
+    unmount(scene, target);
+    snprintf(expected, sizeof expected, "-%sover +%sunder", prefix, prefix);
+    assert_batch(scene, expected);
+    snprintf(expected, sizeof expected, "%s/under", target);
+    put_file(scene, expected, "two");
+    snprintf(expected, sizeof expected, "~%sunder", prefix);
+    assert_batch(scene, expected);
+    assert_nothing(scene);
+}
+
+static void test_mount_over_a_root_comes_and_goes(void **state)
+{
+    struct scene *scene = *state;
+    make_directory(scene, "other");
+    put_file(scene, "other/over", "one");
+    put_file(scene, "root/under", "one");
+    scene_start(scene);
+    assert_mount_comes_and_goes(scene, "root", "");
+}
+
+static void test_mount_within_a_root_comes_and_goes(void **state)
+{
+    struct scene *scene = *state;
+    make_directory(scene, "other");
+    make_directory(scene, "root/sub");
+    put_file(scene, "other/over", "one");
+    put_file(scene, "root/sub/under", "one");
+    scene_start(scene);
+    assert_mount_comes_and_goes(scene, "root/sub", "sub/");
+}
+
 #define BOTH(name)                                                                                 \
     {"native: " #name, test_##name, set_up_native, tear_down, NULL},                               \
     {                                                                                              \
@@ -480,6 +537,8 @@ int main(void)
     static const struct CMUnitTest on_bind_mount[] = {
         TOOLS,
         BOTH(change_at_the_source_of_a_bind_mount_is_told),
+        BOTH(mount_over_a_root_comes_and_goes),
+        BOTH(mount_within_a_root_comes_and_goes),
     };
     cmocka_set_test_filter(getenv("HR_TEST"));
     if (getenv("HR_UPPER"))
