@@ -71,8 +71,8 @@ static void on_batch(void *user, const hr_batch *batch)
     pthread_mutex_unlock(&run->mutex);
 }
 
-/* In runs that are called overflow the kernel's queue seems to overflow now and then: what was to be
- * read is lost, and the event that says so is in its place, as inotify(7) has it. */
+/* In runs that are called overflow the kernel's queue seems to overflow now and then: what was to
+ * be read is lost, and the event that says so is in its place, as inotify(7) has it. */
 enum { DESCRIPTORS = 1024, OVERFLOW_EVERY = 5 };
 static atomic_bool overflowing[DESCRIPTORS];
 static atomic_uint reads, overflows;

@@ -465,8 +465,7 @@ static void unmount(struct scene *scene, const char *target)
     assert_int_equal(umount2(path, MNT_DETACH), 0);
 }
 
-static void assert_mount_comes_and_goes(struct scene *scene, const char *target,
-                                        const char *prefix)
+static void assert_mount_comes_and_goes(struct scene *scene, const char *target, const char *prefix)
 {
     char expected[256];
     bind_over(scene, "other", target);
