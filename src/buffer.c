@@ -38,3 +38,14 @@ hr_status hr_buffer_append(hr_buffer *buffer, const void *data, size_t size)
         memcpy(space, data, size);
     return status;
 }
+
+void *hr_array_grow(void *items, size_t count, size_t *capacity, size_t size)
+{
+    if (count < *capacity)
+        return items;
+    size_t wider = *capacity ? *capacity * 2 : 64;
+    void *grown = realloc(items, wider * size);
+    if (grown)
+        *capacity = wider;
+    return grown;
+}

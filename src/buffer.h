@@ -7,4 +7,8 @@
  * was. */
 hr_status hr_buffer_extend(hr_buffer *buffer, size_t size, char **out);
 
+/* Room for one more element in a growing array of `count` elements of `size` bytes. The array,
+ * which may have moved; or NULL for want of memory, and then it is as it was. */
+void *hr_array_grow(void *items, size_t count, size_t *capacity, size_t size);
+
 #endif

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "buffer.h"
 #include "clock.h"
 #include "look.h"
 #include "ops.h"
@@ -25,14 +26,11 @@ typedef enum outcome {
 
 static bool reserve_change(hr_watch *watch, const hr_node *node, hr_op op)
 {
-    if (watch->found_count == watch->found_capacity) {
-        size_t capacity = watch->found_capacity ? watch->found_capacity * 2 : 64;
-        hr_found *grown = realloc(watch->found, capacity * sizeof *grown);
-        if (!grown)
-            return false;
-        watch->found = grown;
-        watch->found_capacity = capacity;
-    }
+    hr_found *grown =
+        hr_array_grow(watch->found, watch->found_count, &watch->found_capacity, sizeof *grown);
+    if (!grown)
+        return false;
+    watch->found = grown;
     size_t begin = watch->arena.size;
     if (hr_node_relative(node, &watch->arena) != HR_OK)
         return false;
@@ -320,11 +318,11 @@ void hr_flush(hr_watch *watch, uint64_t now)
         watch->incomplete = false;
         hr_scan_roots(watch, true);
     } else if (watch->attended[HR_ATTENTION_POLL] && hr_poll_again(watch, many) &&
-               now < watch->settle.first + HR_MILLISECONDS(1000)) {
+               !hr_settle_is_capped(&watch->settle, now)) {
         return; /* more came: wait for it to be quiet */
     }
 
-    bool last_chance = now >= watch->settle.first + HR_MILLISECONDS(1000);
+    bool last_chance = hr_settle_is_capped(&watch->settle, now);
     if (!last_chance && still_written(watch)) {
         watch->next_try = now + POLLED_WRITING / 1000;
         return;

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <sys/vfs.h>
 
+#include "buffer.h"
 #include "clock.h"
 #include "look.h"
 #include "watcher.h"
@@ -117,14 +118,11 @@ static hr_node *next_directory(hr_node *node, const hr_node *top)
 
 static bool add_to_rounds(hr_watch *watch, hr_node *node)
 {
-    if (watch->rounds_count == watch->rounds_capacity) {
-        size_t capacity = watch->rounds_capacity ? watch->rounds_capacity * 2 : 64;
-        hr_node **grown = realloc(watch->rounds, capacity * sizeof *grown);
-        if (!grown)
-            return false;
-        watch->rounds = grown;
-        watch->rounds_capacity = capacity;
-    }
+    hr_node **grown =
+        hr_array_grow(watch->rounds, watch->rounds_count, &watch->rounds_capacity, sizeof *grown);
+    if (!grown)
+        return false;
+    watch->rounds = grown;
     watch->rounds[watch->rounds_count++] = node;
     return true;
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "buffer.h"
 #include "clock.h"
 #include "hash.h"
 #include "look.h"
@@ -86,16 +87,13 @@ lost:
 
 static void enqueue(hr_watch *watch, hr_node *directory)
 {
-    if (watch->queue_count == watch->queue_capacity) {
-        size_t capacity = watch->queue_capacity ? watch->queue_capacity * 2 : 64;
-        hr_node **grown = realloc(watch->queue, capacity * sizeof *grown);
-        if (!grown) {
-            hr_watch_lost(watch);
-            return;
-        }
-        watch->queue = grown;
-        watch->queue_capacity = capacity;
+    hr_node **grown =
+        hr_array_grow(watch->queue, watch->queue_count, &watch->queue_capacity, sizeof *grown);
+    if (!grown) {
+        hr_watch_lost(watch);
+        return;
     }
+    watch->queue = grown;
     watch->queue[watch->queue_count++] = directory;
 }
 

@@ -84,6 +84,11 @@ uint64_t hr_settle_deadline(const hr_settle *settle)
     return min_of(settle->last + quiet, settle->first + BURST_CAP);
 }
 
+bool hr_settle_is_capped(const hr_settle *settle, uint64_t now)
+{
+    return now >= settle->first + BURST_CAP;
+}
+
 uint64_t hr_settle_lock_limit(const hr_settle *settle)
 {
     return min_of(settle->last + LOCK_QUIET, settle->first + LOCK_CAP);

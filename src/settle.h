@@ -40,6 +40,9 @@ void hr_settle_stir(hr_settle *settle, uint64_t now);
 /* When the burst will be over if nothing more happens; HR_SETTLE_NEVER at rest. */
 uint64_t hr_settle_deadline(const hr_settle *settle);
 
+/* Is the burst so old that nothing in it is waited for any more? At rest it is. */
+bool hr_settle_is_capped(const hr_settle *settle, uint64_t now);
+
 /* Until when a lock file that stands at the deadline may hold the burst back. */
 uint64_t hr_settle_lock_limit(const hr_settle *settle);
 

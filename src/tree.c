@@ -156,14 +156,11 @@ hr_status hr_tree_pend(hr_tree *tree, hr_node *node)
 {
     if (node->pending)
         return HR_OK;
-    if (tree->pending_count == tree->pending_capacity) {
-        size_t capacity = tree->pending_capacity ? tree->pending_capacity * 2 : 64;
-        hr_node **grown = realloc(tree->pending, capacity * sizeof *grown);
-        if (!grown)
-            return HR_NOMEM;
-        tree->pending = grown;
-        tree->pending_capacity = capacity;
-    }
+    hr_node **grown =
+        hr_array_grow(tree->pending, tree->pending_count, &tree->pending_capacity, sizeof *grown);
+    if (!grown)
+        return HR_NOMEM;
+    tree->pending = grown;
     tree->pending[tree->pending_count++] = node;
     node->pending = (uint32_t)tree->pending_count;
     return HR_OK;
