@@ -5,6 +5,7 @@
  *   hr_journal  numbers the batches and answers "what changed since this cursor?"
  *   hr_wire     writes that answer as a Server-Sent Event
  *   hr_inject   finds the one place in an HTML document where the tag goes
+ *   hr_policy   changes a Content-Security-Policy so that the tag may run, and no further
  *   hr_page     decides, from message heads, whether a response is a document at all
  *   hr_client   hands out the browser's script, which is embedded in the library
  *
@@ -295,6 +296,44 @@ hr_status hr_tag_format(hr_bytes script_url, hr_cursor cursor, hr_bytes nonce, h
 /* The first bytes of every tag that hr_tag_format() writes: a page that has them at the place of
  * the tag has it already. Static. */
 hr_bytes hr_tag_prefix(void);
+
+/* Policy. */
+
+/* What the Content-Security-Policy of one response asks of the tag, and the least that must be
+ * added to it for the tag to run and its client to connect. Content Security Policy Level 3. In the
+ * caller's memory; lends the bytes of the headers that it is told, which must outlive it. */
+typedef struct hr_policy {
+    hr_bytes nonce;     /* for the tag, after hr_policy_settle(); size 0: it needs none */
+    const char *reason; /* after hr_policy_settle(): why no client can run under it, in words; else
+                           NULL. Static. */
+    uint32_t flags;
+    char own[24];
+} hr_policy;
+
+void hr_policy_init(hr_policy *policy);
+
+/* Is it Content-Security-Policy, or its report-only form? In any case. */
+bool hr_policy_is_header(hr_bytes name);
+
+/* Tells the value of one such header, which may hold several policies. */
+void hr_policy_header(hr_policy *policy, hr_bytes name, hr_bytes value);
+
+/* All headers are told: decides about the nonce. One of the response's own is used where it has
+ * one; else, where a policy accepts nothing but a nonce, a fresh one of 128 random bits, kept in
+ * `policy`, which must not be moved from here on. HR_SYSTEM: no random bits. */
+hr_status hr_policy_settle(hr_policy *policy);
+
+/* Where the client is. */
+typedef struct hr_policy_client {
+    hr_bytes host; /* the request's Host header; where it cannot be written in a policy (an IPv6
+                      address, or none), 'self' stands for it */
+    hr_bytes events_path; /* percent-encoded, begins with a slash, ends without one */
+} hr_policy_client;
+
+/* Appends `value`, changed so that it lets the tag run and the client load what is below
+ * `events_path` and connect to it. Appends nothing where it does so as it is. HR_NOMEM. */
+hr_status hr_policy_rewrite(const hr_policy *policy, hr_bytes value, hr_policy_client client,
+                            hr_buffer *out);
 
 /* Page. */
 

@@ -6,69 +6,14 @@
 #include <assert.h>
 #include <string.h>
 
-#include "hotreload.h"
+#include "text.h"
 
-/* Text. */
-
-/* A literal in lower case. */
-#define TEXT(literal) ((hr_bytes){(literal), sizeof(literal) - 1})
-
-static char lower(char c)
-{
-    return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
-}
-
-static bool starts_with(hr_bytes bytes, hr_bytes text)
-{
-    if (bytes.size < text.size)
-        return false;
-    for (size_t i = 0; i < text.size; i++) {
-        if (lower(bytes.data[i]) != text.data[i])
-            return false;
-    }
-    return true;
-}
-
-static bool equals(hr_bytes bytes, hr_bytes text)
-{
-    return bytes.size == text.size && starts_with(bytes, text);
-}
-
-/* Optional white space of RFC 9110 5.6.3. */
-static bool is_space(char c)
-{
-    return c == ' ' || c == '\t';
-}
-
-static hr_bytes trim(hr_bytes bytes)
-{
-    while (bytes.size && is_space(bytes.data[0])) {
-        bytes.data++;
-        bytes.size--;
-    }
-    while (bytes.size && is_space(bytes.data[bytes.size - 1]))
-        bytes.size--;
-    return bytes;
-}
-
-/* Takes the next part, up to `separator` or the end, off `rest`. Knows nothing of quotes. */
-static hr_bytes take(hr_bytes *rest, char separator)
-{
-    hr_bytes part = *rest;
-    const char *found = part.size ? memchr(part.data, separator, part.size) : NULL;
-
-    *rest = (hr_bytes){0};
-    if (found) {
-        *rest = trim((hr_bytes){found + 1, part.size - (size_t)(found - part.data) - 1});
-        part.size = (size_t)(found - part.data);
-    }
-    return trim(part);
-}
+/* Lists. */
 
 static bool list_holds(hr_bytes list, hr_bytes text)
 {
     while (list.size) {
-        if (equals(take(&list, ','), text))
+        if (text_equals(text_take(&list, ','), text))
             return true;
     }
     return false;
@@ -99,18 +44,18 @@ void hr_request_init(hr_request *request, hr_bytes method)
 
 static uint32_t destination(hr_bytes value)
 {
-    value = trim(value);
-    if (equals(value, TEXT("document")) || equals(value, TEXT("iframe")) ||
-        equals(value, TEXT("frame")))
+    value = text_trim(value);
+    if (text_equals(value, TEXT("document")) || text_equals(value, TEXT("iframe")) ||
+        text_equals(value, TEXT("frame")))
         return DEST_DOCUMENT;
-    return equals(value, TEXT("empty")) ? DEST_EMPTY : DEST_OTHER;
+    return text_equals(value, TEXT("empty")) ? DEST_EMPTY : DEST_OTHER;
 }
 
 static uint32_t accepted(hr_bytes value)
 {
     while (value.size) {
-        hr_bytes range = take(&value, ',');
-        if (equals(take(&range, ';'), TEXT("text/html")))
+        hr_bytes range = text_take(&value, ',');
+        if (text_equals(text_take(&range, ';'), TEXT("text/html")))
             return ACCEPT_HTML;
     }
     return 0;
@@ -120,25 +65,27 @@ void hr_request_header(hr_request *request, hr_bytes name, hr_bytes value)
 {
     switch (name.size) {
     case 6:
-        if (equals(name, TEXT("accept")))
+        if (text_equals(name, TEXT("accept")))
             request->flags |= accepted(value);
         break;
     case 10:
-        if (equals(name, TEXT("hx-request")))
+        if (text_equals(name, TEXT("hx-request")))
             request->flags |= FRAGMENT;
         break;
     case 11:
-        if (equals(name, TEXT("turbo-frame")))
+        if (text_equals(name, TEXT("turbo-frame")))
             request->flags |= FRAGMENT;
         break;
     case 14:
-        if (equals(name, TEXT("sec-fetch-dest")))
+        if (text_equals(name, TEXT("sec-fetch-dest")))
             request->flags |= destination(value);
-        else if (equals(name, TEXT("sec-fetch-mode")) && equals(trim(value), TEXT("navigate")))
+        else if (text_equals(name, TEXT("sec-fetch-mode")) &&
+                 text_equals(text_trim(value), TEXT("navigate")))
             request->flags |= MODE_NAVIGATE;
         break;
     case 16:
-        if (equals(name, TEXT("x-requested-with")) || equals(name, TEXT("datastar-request")))
+        if (text_equals(name, TEXT("x-requested-with")) ||
+            text_equals(name, TEXT("datastar-request")))
             request->flags |= FRAGMENT;
         break;
     default:
@@ -166,15 +113,15 @@ hr_header_action hr_request_header_action(hr_bytes name)
 {
     switch (name.size) {
     case 5:
-        return equals(name, TEXT("range")) ? HR_HEADER_DROP : HR_HEADER_KEEP;
+        return text_equals(name, TEXT("range")) ? HR_HEADER_DROP : HR_HEADER_KEEP;
     case 8:
-        return equals(name, TEXT("if-range")) ? HR_HEADER_DROP : HR_HEADER_KEEP;
+        return text_equals(name, TEXT("if-range")) ? HR_HEADER_DROP : HR_HEADER_KEEP;
     case 13:
-        return equals(name, TEXT("if-none-match")) ? HR_HEADER_DROP : HR_HEADER_KEEP;
+        return text_equals(name, TEXT("if-none-match")) ? HR_HEADER_DROP : HR_HEADER_KEEP;
     case 15:
-        return equals(name, TEXT("accept-encoding")) ? HR_HEADER_IDENTITY : HR_HEADER_KEEP;
+        return text_equals(name, TEXT("accept-encoding")) ? HR_HEADER_IDENTITY : HR_HEADER_KEEP;
     case 17:
-        return equals(name, TEXT("if-modified-since")) ? HR_HEADER_DROP : HR_HEADER_KEEP;
+        return text_equals(name, TEXT("if-modified-since")) ? HR_HEADER_DROP : HR_HEADER_KEEP;
     default:
         return HR_HEADER_KEEP;
     }
@@ -216,7 +163,7 @@ static bool charset_keeps_ascii(hr_bytes label)
     };
 
     for (size_t i = 0; i < sizeof families / sizeof *families; i++) {
-        if (starts_with(label, (hr_bytes){families[i], strlen(families[i])}))
+        if (text_starts_with(label, (hr_bytes){families[i], strlen(families[i])}))
             return true;
     }
     return false;
@@ -228,8 +175,8 @@ static void take_parameter(hr_bytes *rest, hr_bytes *name, hr_bytes *value)
 {
     const char *end = rest->data + rest->size;
 
-    *value = take(rest, ';');
-    *name = take(value, '=');
+    *value = text_take(rest, ';');
+    *name = text_take(value, '=');
     if (!value->size || value->data[0] != '"')
         return;
 
@@ -239,23 +186,23 @@ static void take_parameter(hr_bytes *rest, hr_bytes *name, hr_bytes *value)
         close += *close == '\\' && end - close > 1 ? 2 : 1;
     *value = (hr_bytes){begin, (size_t)(close - begin)};
     *rest = (hr_bytes){close, (size_t)(end - close)};
-    take(rest, ';');
+    text_take(rest, ';');
 }
 
 static uint32_t media_type(hr_bytes value)
 {
-    hr_bytes type = take(&value, ';');
-    if (equals(type, TEXT("application/xhtml+xml")))
+    hr_bytes type = text_take(&value, ';');
+    if (text_equals(type, TEXT("application/xhtml+xml")))
         return TYPE_SEEN | TYPE_XHTML;
-    if (!equals(type, TEXT("text/html")))
+    if (!text_equals(type, TEXT("text/html")))
         return TYPE_SEEN | TYPE_OTHER;
 
     while (value.size) {
         hr_bytes name, charset;
         take_parameter(&value, &name, &charset);
-        if (!equals(name, TEXT("charset")) || !charset.size)
+        if (!text_equals(name, TEXT("charset")) || !charset.size)
             continue;
-        if (charset_keeps_ascii(trim(charset))) /* the first one counts */
+        if (charset_keeps_ascii(text_trim(charset))) /* the first one counts */
             break;
         return TYPE_SEEN | TYPE_HTML | CHARSET_FOREIGN;
     }
@@ -265,15 +212,15 @@ static uint32_t media_type(hr_bytes value)
 /* RFC 6266 4.2: what is not known is handled like `attachment`. */
 static uint32_t disposition(hr_bytes value)
 {
-    hr_bytes type = take(&value, ';');
-    return !type.size || equals(type, TEXT("inline")) ? 0 : DOWNLOAD;
+    hr_bytes type = text_take(&value, ';');
+    return !type.size || text_equals(type, TEXT("inline")) ? 0 : DOWNLOAD;
 }
 
 static uint32_t coding(hr_bytes value)
 {
     while (value.size) {
-        hr_bytes name = take(&value, ',');
-        if (name.size && !equals(name, TEXT("identity")))
+        hr_bytes name = text_take(&value, ',');
+        if (name.size && !text_equals(name, TEXT("identity")))
             return CODED;
     }
     return 0;
@@ -283,32 +230,32 @@ void hr_response_header(hr_response *response, hr_bytes name, hr_bytes value)
 {
     switch (name.size) {
     case 4:
-        if (equals(name, TEXT("etag")))
+        if (text_equals(name, TEXT("etag")))
             response->flags |= VALIDATOR;
-        else if (equals(name, TEXT("vary")) &&
+        else if (text_equals(name, TEXT("vary")) &&
                  (list_holds(value, TEXT("sec-fetch-dest")) || list_holds(value, TEXT("*"))))
             response->flags |= VARIES;
         break;
     case 7:
-        if (equals(name, TEXT("expires")))
+        if (text_equals(name, TEXT("expires")))
             response->flags |= CACHING_SAID;
         break;
     case 12:
-        if (equals(name, TEXT("content-type")))
+        if (text_equals(name, TEXT("content-type")))
             response->flags |= media_type(value);
         break;
     case 13:
-        if (equals(name, TEXT("cache-control")))
+        if (text_equals(name, TEXT("cache-control")))
             response->flags |= CACHING_SAID;
-        else if (equals(name, TEXT("last-modified")))
+        else if (text_equals(name, TEXT("last-modified")))
             response->flags |= VALIDATOR;
         break;
     case 16:
-        if (equals(name, TEXT("content-encoding")))
+        if (text_equals(name, TEXT("content-encoding")))
             response->flags |= coding(value);
         break;
     case 19:
-        if (equals(name, TEXT("content-disposition")))
+        if (text_equals(name, TEXT("content-disposition")))
             response->flags |= disposition(value);
         break;
     default:
@@ -353,15 +300,15 @@ bool hr_response_header_drops(hr_bytes name)
 {
     switch (name.size) {
     case 4:
-        return equals(name, TEXT("etag"));
+        return text_equals(name, TEXT("etag"));
     case 6:
-        return equals(name, TEXT("digest"));
+        return text_equals(name, TEXT("digest"));
     case 11:
-        return equals(name, TEXT("content-md5")) || equals(name, TEXT("repr-digest"));
+        return text_equals(name, TEXT("content-md5")) || text_equals(name, TEXT("repr-digest"));
     case 13:
-        return equals(name, TEXT("last-modified")) || equals(name, TEXT("accept-ranges"));
+        return text_equals(name, TEXT("last-modified")) || text_equals(name, TEXT("accept-ranges"));
     case 14:
-        return equals(name, TEXT("content-digest"));
+        return text_equals(name, TEXT("content-digest"));
     default:
         return false;
     }
