@@ -361,13 +361,17 @@ typedef enum hr_header_action {
 } hr_header_action;
 hr_header_action hr_request_header_action(hr_bytes name);
 
+/* How the body is coded: as it is, or so that it has to be decoded before it is searched. */
+typedef enum hr_coding { HR_CODING_NONE = 0, HR_CODING_GZIP = 1, HR_CODING_DEFLATE = 2 } hr_coding;
+
 /* What the response says. */
 typedef struct hr_response {
     uint32_t flags;
     int status;
     hr_page page;
-    const char
-        *reason; /* HR_PAGE_NO where a person would wonder: why, in words; else NULL. Static. */
+    hr_coding coding;   /* once every header is told; of no meaning where the page is HR_PAGE_NO */
+    const char *reason; /* HR_PAGE_NO where a person would wonder: why, in words; else NULL. Static.
+                         */
 } hr_response;
 
 /* Begin, tell every header, then ask. */
@@ -375,15 +379,20 @@ void hr_response_init(hr_response *response, const hr_request *request, int stat
 void hr_response_header(hr_response *response, hr_bytes name, hr_bytes value);
 hr_page hr_response_page(hr_response *response);
 
-/* Of an injected response: must this header go (validators, ranges, digests)? Content-Length is not
- * among them: it is corrected or dropped by whoever knows the body. */
-bool hr_response_header_drops(hr_bytes name);
+/* Of an injected response: must this header go (validators, ranges, digests, and the coding of a
+ * body that is decoded)? Content-Length is not among them: it is corrected or dropped by whoever
+ * knows the body. */
+bool hr_response_header_drops(const hr_response *response, hr_bytes name);
 
-/* Of an injected response: does it lack Cache-Control, does it lack Vary: Sec-Fetch-Dest? Of any
- * other: would a browser keep it by guess (validators, and nothing said about caching)? */
-bool hr_response_wants_no_cache(const hr_response *response);
-bool hr_response_wants_vary(const hr_response *response);
-bool hr_response_cached_by_guess(const hr_response *response);
+/* Is it Content-Length? */
+bool hr_header_is_length(hr_bytes name);
+
+/* What a response lacks, so that no browser shows an old copy of it: "Cache-Control: no-cache" on
+ * an injected one that says nothing about caching, and on any that would be kept by guess (it has
+ * validators and says nothing about caching); "Vary: Sec-Fetch-Dest" on an injected one, and on
+ * HTML that was fetched by a script and may be used again for a navigation. */
+enum hr_lack { HR_LACKS_NO_CACHE = 1, HR_LACKS_VARY = 2 };
+unsigned hr_response_lacks(const hr_response *response);
 
 /* Client. */
 

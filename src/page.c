@@ -30,6 +30,7 @@ enum request_flag {
     MODE_NAVIGATE = 1 << 5, /* Sec-Fetch-Mode: navigate */
     ACCEPT_HTML = 1 << 6,
     FRAGMENT = 1 << 7, /* a script that asks for a part of a page, by its own word */
+    AHEAD = 1 << 8,    /* Sec-Purpose: prefetch, or prefetch;prerender */
 };
 
 void hr_request_init(hr_request *request, hr_bytes method)
@@ -75,6 +76,9 @@ void hr_request_header(hr_request *request, hr_bytes name, hr_bytes value)
     case 11:
         if (text_equals(name, TEXT("turbo-frame")))
             request->flags |= FRAGMENT;
+        else if (text_equals(name, TEXT("sec-purpose")) &&
+                 text_equals(text_take(&value, ';'), TEXT("prefetch")))
+            request->flags |= AHEAD;
         break;
     case 14:
         if (text_equals(name, TEXT("sec-fetch-dest")))
@@ -138,15 +142,19 @@ enum response_flag {
     CHARSET_FOREIGN = 1 << 5, /* not known to keep ASCII as it is */
     DOWNLOAD = 1 << 6,
     CODED = 1 << 7,
-    CACHING_SAID = 1 << 8,
-    VALIDATOR = 1 << 9,
-    VARIES = 1 << 10,
+    CODING_FOREIGN = 1 << 8, /* one that cannot be decoded, or more than one */
+    CACHING_SAID = 1 << 9,
+    ASKS_AGAIN = 1 << 10, /* Cache-Control: no-cache or no-store */
+    VALIDATOR = 1 << 11,
+    VARIES = 1 << 12,
+    FETCHED_AHEAD = 1 << 13, /* see AHEAD */
 };
 
 void hr_response_init(hr_response *response, const hr_request *request, int status)
 {
     *response = (hr_response){
-        .flags = request->flags & (METHOD_POST | METHOD_OTHER) ? NOT_KEPT : 0,
+        .flags = (request->flags & (METHOD_POST | METHOD_OTHER) ? NOT_KEPT : 0) |
+                 (request->flags & AHEAD ? FETCHED_AHEAD : 0),
         .status = status,
         .page = hr_request_page(request),
     };
@@ -216,14 +224,29 @@ static uint32_t disposition(hr_bytes value)
     return !type.size || text_equals(type, TEXT("inline")) ? 0 : DOWNLOAD;
 }
 
-static uint32_t coding(hr_bytes value)
+/* RFC 9110 8.4.1. */
+static void add_codings(hr_response *response, hr_bytes value)
 {
     while (value.size) {
         hr_bytes name = text_take(&value, ',');
-        if (name.size && !text_equals(name, TEXT("identity")))
-            return CODED;
+        if (!name.size || text_equals(name, TEXT("identity")))
+            continue;
+        if (text_equals(name, TEXT("gzip")) || text_equals(name, TEXT("x-gzip")))
+            response->coding = HR_CODING_GZIP;
+        else if (text_equals(name, TEXT("deflate")))
+            response->coding = HR_CODING_DEFLATE;
+        else
+            response->flags |= CODING_FOREIGN;
+        if (response->flags & CODED)
+            response->flags |= CODING_FOREIGN;
+        response->flags |= CODED;
     }
-    return 0;
+}
+
+static uint32_t caching(hr_bytes value)
+{
+    bool asks = list_holds(value, TEXT("no-cache")) || list_holds(value, TEXT("no-store"));
+    return asks ? CACHING_SAID | ASKS_AGAIN : CACHING_SAID;
 }
 
 void hr_response_header(hr_response *response, hr_bytes name, hr_bytes value)
@@ -246,13 +269,13 @@ void hr_response_header(hr_response *response, hr_bytes name, hr_bytes value)
         break;
     case 13:
         if (text_equals(name, TEXT("cache-control")))
-            response->flags |= CACHING_SAID;
+            response->flags |= caching(value);
         else if (text_equals(name, TEXT("last-modified")))
             response->flags |= VALIDATOR;
         break;
     case 16:
         if (text_equals(name, TEXT("content-encoding")))
-            response->flags |= coding(value);
+            add_codings(response, value);
         break;
     case 19:
         if (text_equals(name, TEXT("content-disposition")))
@@ -290,13 +313,14 @@ hr_page hr_response_page(hr_response *response)
         return refuse(response, response->status / 100 == 3 ? NULL : "it has no Content-Type");
     if (flags & CHARSET_FOREIGN)
         return refuse(response, "its charset is not known to be a superset of ASCII");
-    if (flags & CODED)
-        return refuse(response, "its body comes compressed: let the app compress only what "
-                                "Accept-Encoding allows, or not while debugging");
+    if (flags & CODING_FOREIGN)
+        return refuse(response, "its body comes compressed by neither gzip nor deflate alone: let "
+                                "the app compress only what Accept-Encoding allows, or not while "
+                                "debugging");
     return response->page;
 }
 
-bool hr_response_header_drops(hr_bytes name)
+bool hr_response_header_drops(const hr_response *response, hr_bytes name)
 {
     switch (name.size) {
     case 4:
@@ -309,22 +333,29 @@ bool hr_response_header_drops(hr_bytes name)
         return text_equals(name, TEXT("last-modified")) || text_equals(name, TEXT("accept-ranges"));
     case 14:
         return text_equals(name, TEXT("content-digest"));
+    case 16:
+        return response->coding && text_equals(name, TEXT("content-encoding"));
     default:
         return false;
     }
 }
 
-bool hr_response_wants_no_cache(const hr_response *response)
+bool hr_header_is_length(hr_bytes name)
 {
-    return !(response->flags & CACHING_SAID);
+    return text_equals(name, TEXT("content-length"));
 }
 
-bool hr_response_wants_vary(const hr_response *response)
+unsigned hr_response_lacks(const hr_response *response)
 {
-    return !(response->flags & VARIES);
-}
+    const uint32_t flags = response->flags;
 
-bool hr_response_cached_by_guess(const hr_response *response)
-{
-    return (response->flags & (VALIDATOR | CACHING_SAID | NOT_KEPT)) == VALIDATOR;
+    if (response->page != HR_PAGE_NO)
+        return (flags & CACHING_SAID ? 0 : HR_LACKS_NO_CACHE) |
+               (flags & VARIES ? 0 : HR_LACKS_VARY);
+    if (flags & NOT_KEPT)
+        return 0;
+    if ((flags & (VALIDATOR | CACHING_SAID)) == VALIDATOR)
+        return HR_LACKS_NO_CACHE;
+    bool reused = (flags & (CACHING_SAID | ASKS_AGAIN)) == CACHING_SAID || flags & FETCHED_AHEAD;
+    return reused && flags & TYPE_HTML && !(flags & VARIES) ? HR_LACKS_VARY : 0;
 }

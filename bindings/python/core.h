@@ -3,7 +3,7 @@
  *
  *   Engine    a watch, a journal and a wire, with the notes that the watcher's thread leaves
  *   Layer     the ASGI middleware; decides from the request
- *   Send      one response; decides from its head and its first bytes
+ *   Send      one response; decides from its head (head.c) and its first bytes (decode.c)
  *   Sequence  an awaitable that sends messages, one after the other
  *   Ready     an awaitable that is done
  *
@@ -149,24 +149,82 @@ core_note *core_notes_take(core_notes *notes, size_t *lost);
 /* Leaves a note on a batch. */
 void core_notes_batch(core_notes *notes, const hr_batch *batch);
 
+/* Messages (head.c). */
+
+/* A copy of a message with one entry replaced. Steals `value`, which may be NULL after an error. */
+PyObject *core_with_entry(PyObject *message, PyObject *key, PyObject *value);
+
+/* A copy of a body message, or a new one if it is NULL, with another body and more to come. Steals
+ * `body`, which may be NULL after an error. */
+PyObject *core_body_message(core_state *state, PyObject *message, PyObject *body);
+
+/* Tells `response` the status and the headers of a start. `has_policy`: whether one of them is a
+ * Content-Security-Policy. false, without an exception: the start is not made as it should be. */
+bool core_head_read(core_state *state, PyObject *start, const hr_request *request,
+                    hr_response *response, bool *has_policy);
+
+/* What becomes of Content-Length where there is one. */
+typedef struct core_length {
+    enum { CORE_LENGTH_UNKNOWN, CORE_LENGTH_GROWS, CORE_LENGTH_IS } kind;
+    uint64_t bytes;
+} core_length;
+
+/* The start of an injected page. `headers`: what the response has instead of its own, or NULL. */
+PyObject *core_head_injected(core_state *state, PyObject *start, PyObject *headers,
+                             const hr_response *response, core_length length);
+
+/* Any other start, with what it lacks: see hr_response_lacks(). */
+PyObject *core_head_completed(core_state *state, PyObject *start, unsigned lacks);
+
+/* The trailers of an injected page. */
+PyObject *core_head_trailers(core_state *state, PyObject *message, const hr_response *response);
+
+typedef struct core_policies {
+    PyObject *headers;  /* a list of all headers, with policies that let the client run; NULL: the
+                           client cannot run */
+    PyObject *nonce;    /* bytes, for the tag */
+    const char *reason; /* where `headers` is NULL. Static. */
+} core_policies;
+
+/* What the policies of a start have to become. `asked`: the headers of the request. false, without
+ * an exception: there is no memory, or no random bits for a nonce. */
+bool core_head_policies(core_state *state, PyObject *start, PyObject *asked, hr_bytes events_path,
+                        core_policies *out);
+
+/* Decoding (decode.c). */
+
+typedef struct core_decoder {
+    hr_coding coding;   /* HR_CODING_NONE: there is nothing to decode */
+    PyObject *inflater; /* zlib's, or NULL between two streams */
+    PyObject *held;     /* a byte too few to tell by, or NULL */
+    unsigned members;   /* streams that are over */
+    bool ended;
+} core_decoder;
+
+void core_decoder_init(core_decoder *decoder, hr_coding coding);
+void core_decoder_fini(core_decoder *decoder);
+
+/* The bytes that `chunk`, a bytes object, adds. An exception: it is not coded so. */
+PyObject *core_decode(core_decoder *decoder, PyObject *chunk);
+
 /* Between the types. */
 
 /* The cursor of this moment. `engine` is an Engine. */
 hr_cursor core_engine_now(PyObject *engine);
 
-/* Appends the address of the client's script. HR_NOMEM. `root_path` may be NULL. */
-hr_status core_layer_script(PyObject *layer, PyObject *root_path, hr_buffer *out);
+/* Appends the percent-encoded events path of a request. HR_NOMEM. */
+hr_status core_layer_events(PyObject *layer, PyObject *scope, hr_buffer *out);
 
-/* Tells the person once why a response has no tag. Raises nothing. */
-void core_layer_warn(PyObject *layer, PyObject *path, const char *reason);
+/* Tells the person, once, why a response to this request has no tag. Raises nothing. */
+void core_layer_warn(PyObject *layer, PyObject *scope, const char *reason);
 
-typedef enum core_aim {
-    CORE_AIM_CACHE, /* only sees to it that no browser keeps the response by guess */
-    CORE_AIM_PAGE   /* injects it if it is a document */
-} core_aim;
+/* The same of the headers that a response went out with, because of its policies. */
+void core_layer_note_policies(PyObject *layer, PyObject *scope, PyObject *headers);
 
+/* The ASGI send for one response. `scope`: of the request of what may be a page; NULL: it is none,
+ * but may lack something (see hr_response_lacks()). */
 PyObject *core_send_new(core_state *state, PyObject *layer, PyObject *inner, PyObject *scope,
-                        const hr_request *request, hr_cursor cursor, core_aim aim);
+                        const hr_request *request, hr_cursor cursor);
 
 /* Will call inner(first), await that, then inner(second), and so on. `third` may be NULL. */
 PyObject *core_sequence_new(core_state *state, PyObject *inner, PyObject *first, PyObject *second,

@@ -9,6 +9,8 @@ typedef struct core_layer {
     PyObject *lifespan; /* async (app, scope, receive, send) */
     PyObject *start;    /* (scope) -> Engine | None */
     PyObject *warn;     /* (path, reason) */
+    PyObject *note;     /* (path, policies) */
+    PyObject *told;     /* a set of what `warn` and `note` were told */
     PyObject *engine;   /* NULL: to be started by the next request */
     PyObject *events_path;
     hr_bytes events; /* lent by `events_path` */
@@ -18,22 +20,27 @@ typedef struct core_layer {
 
 static PyObject *layer_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"app", "events_path", "endpoint", "lifespan", "start", "warn", NULL};
+    static char *names[] = {"app",   "events_path", "endpoint", "lifespan",
+                            "start", "warn",        "note",     NULL};
     PyObject *app;
     PyObject *events_path;
     PyObject *endpoint;
     PyObject *lifespan;
     PyObject *start;
     PyObject *warn;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O$UOOOO", names, &app, &events_path, &endpoint,
-                                     &lifespan, &start, &warn))
+    PyObject *note;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O$UOOOOO", names, &app, &events_path, &endpoint,
+                                     &lifespan, &start, &warn, &note))
         return NULL;
     hr_bytes events;
     if (!core_text(events_path, &events))
         return core_raise(HR_INVALID, events_path);
-    PyObject *self = PyType_GenericAlloc(type, 0);
-    if (!self)
+    PyObject *told = PySet_New(NULL);
+    PyObject *self = told ? PyType_GenericAlloc(type, 0) : NULL;
+    if (!self) {
+        Py_XDECREF(told);
         return NULL;
+    }
     core_layer *layer = (core_layer *)self;
     layer->state = core_state_of(self);
     layer->app = Py_NewRef(app);
@@ -41,6 +48,8 @@ static PyObject *layer_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     layer->lifespan = Py_NewRef(lifespan);
     layer->start = Py_NewRef(start);
     layer->warn = Py_NewRef(warn);
+    layer->note = Py_NewRef(note);
+    layer->told = told;
     layer->events_path = Py_NewRef(events_path);
     layer->events = events;
     return self;
@@ -55,6 +64,8 @@ static int layer_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(layer->lifespan);
     Py_VISIT(layer->start);
     Py_VISIT(layer->warn);
+    Py_VISIT(layer->note);
+    Py_VISIT(layer->told);
     Py_VISIT(layer->engine);
     return 0;
 }
@@ -67,6 +78,8 @@ static int layer_clear(PyObject *self)
     Py_CLEAR(layer->lifespan);
     Py_CLEAR(layer->start);
     Py_CLEAR(layer->warn);
+    Py_CLEAR(layer->note);
+    Py_CLEAR(layer->told);
     Py_CLEAR(layer->engine);
     return 0;
 }
@@ -83,16 +96,42 @@ static void layer_dealloc(PyObject *self)
 
 /* For Send. */
 
-void core_layer_warn(PyObject *self, PyObject *path, const char *reason)
+enum { TOLD_MAX = 256 };
+
+/* Whether this is to be told: once, and not for ever. */
+static bool is_news(core_layer *layer, PyObject *path, PyObject *what)
+{
+    PyObject *key = PyTuple_Pack(2, path, what);
+    bool is_new = key && PySet_Size(layer->told) < TOLD_MAX &&
+                  PySet_Contains(layer->told, key) == 0 && PySet_Add(layer->told, key) == 0;
+    Py_XDECREF(key);
+    return is_new;
+}
+
+/* Calls `say` with the path of the request and `what`, unless that was told already. */
+static void tell(core_layer *layer, PyObject *scope, PyObject *say, PyObject *kind, PyObject *what)
+{
+    PyObject *path = core_get(scope, layer->state->str_path);
+    if (path && is_news(layer, path, kind))
+        Py_XDECREF(PyObject_CallFunctionObjArgs(say, path, what, NULL));
+    if (PyErr_Occurred())
+        PyErr_WriteUnraisable(say);
+}
+
+void core_layer_warn(PyObject *self, PyObject *scope, const char *reason)
 {
     core_layer *layer = (core_layer *)self;
     PyObject *text = PyUnicode_FromString(reason);
-    PyObject *result =
-        text ? PyObject_CallFunctionObjArgs(layer->warn, path ? path : Py_None, text, NULL) : NULL;
-    if (!result)
-        PyErr_WriteUnraisable(self);
-    Py_XDECREF(result);
+    if (text)
+        tell(layer, scope, layer->warn, text, text);
+    PyErr_Clear();
     Py_XDECREF(text);
+}
+
+void core_layer_note_policies(PyObject *self, PyObject *scope, PyObject *headers)
+{
+    core_layer *layer = (core_layer *)self;
+    tell(layer, scope, layer->note, Py_None, headers);
 }
 
 /* RFC 3986, section 3.3: what a path may hold as it is. */
@@ -133,17 +172,15 @@ static hr_bytes trim_slashes(hr_bytes path)
     return path;
 }
 
-hr_status core_layer_script(PyObject *self, PyObject *root_path, hr_buffer *out)
+hr_status core_layer_events(PyObject *self, PyObject *scope, hr_buffer *out)
 {
-    static const char name[] = "/client.js";
+    core_layer *layer = (core_layer *)self;
     hr_bytes root = {0};
     hr_status status = HR_OK;
-    if (core_text(root_path, &root))
+    if (core_text(core_get(scope, layer->state->str_root_path), &root))
         status = append_quoted(trim_slashes(root), out);
     if (status == HR_OK)
-        status = append_quoted(((core_layer *)self)->events, out);
-    if (status == HR_OK)
-        status = hr_buffer_append(out, name, sizeof name - 1);
+        status = append_quoted(layer->events, out);
     return status;
 }
 
@@ -287,23 +324,38 @@ static PyObject *page_scope(core_state *state, PyObject *scope)
 }
 
 /* app(scope, receive, send) with a Send of ours; the app's own awaitable comes back. */
-static PyObject *call_wrapped(core_layer *layer, PyObject *args, const hr_request *request,
-                              hr_cursor cursor, core_aim aim)
+static PyObject *call_wrapped(core_layer *layer, PyObject *args, PyObject *send, PyObject *scope)
 {
-    core_state *state = layer->state;
+    PyObject *wrapped =
+        send && scope ? PyTuple_Pack(3, scope, PyTuple_GetItem(args, 1), send) : NULL;
+    if (!wrapped)
+        PyErr_Clear();
+    PyObject *awaitable = PyObject_Call(layer->app, wrapped ? wrapped : args, NULL);
+    Py_XDECREF(wrapped);
+    return awaitable;
+}
+
+static PyObject *call_page(core_layer *layer, PyObject *args, const hr_request *request,
+                           PyObject *engine)
+{
     PyObject *scope = PyTuple_GetItem(args, 0);
-    PyObject *send = core_send_new(state, (PyObject *)layer, PyTuple_GetItem(args, 2), scope,
-                                   request, cursor, aim);
-    PyObject *seen = aim == CORE_AIM_PAGE ? page_scope(state, scope) : Py_NewRef(scope);
-    PyObject *wrapped = send && seen ? PyTuple_Pack(3, seen, PyTuple_GetItem(args, 1), send) : NULL;
+    /* Before the app reads anything: what is saved from here on is newer than the page. */
+    const hr_cursor now = core_engine_now(engine);
+    PyObject *send = core_send_new(layer->state, (PyObject *)layer, PyTuple_GetItem(args, 2), scope,
+                                   request, now);
+    PyObject *seen = send ? page_scope(layer->state, scope) : NULL;
+    PyObject *awaitable = call_wrapped(layer, args, send, seen);
     Py_XDECREF(send);
     Py_XDECREF(seen);
-    if (!wrapped) {
-        PyErr_Clear();
-        return PyObject_Call(layer->app, args, NULL);
-    }
-    PyObject *awaitable = PyObject_Call(layer->app, wrapped, NULL);
-    Py_DECREF(wrapped);
+    return awaitable;
+}
+
+static PyObject *call_other(core_layer *layer, PyObject *args, const hr_request *request)
+{
+    PyObject *send = core_send_new(layer->state, (PyObject *)layer, PyTuple_GetItem(args, 2), NULL,
+                                   request, (hr_cursor){0});
+    PyObject *awaitable = call_wrapped(layer, args, send, PyTuple_GetItem(args, 0));
+    Py_XDECREF(send);
     return awaitable;
 }
 
@@ -318,13 +370,10 @@ static PyObject *call_http(core_layer *layer, PyObject *args)
         !read_request(layer->state, scope, &request, &is_get))
         return PyObject_Call(layer->app, args, NULL);
     PyObject *engine = started_engine(layer, scope);
-    if (engine && hr_request_page(&request) != HR_PAGE_NO) {
-        /* Before the app reads anything: what is saved from here on is newer than the page. */
-        hr_cursor cursor = core_engine_now(engine);
-        return call_wrapped(layer, args, &request, cursor, CORE_AIM_PAGE);
-    }
+    if (engine && hr_request_page(&request) != HR_PAGE_NO)
+        return call_page(layer, args, &request, engine);
     if (engine && is_get)
-        return call_wrapped(layer, args, &request, (hr_cursor){0}, CORE_AIM_CACHE);
+        return call_other(layer, args, &request);
     return PyObject_Call(layer->app, args, NULL);
 }
 

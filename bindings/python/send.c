@@ -7,10 +7,11 @@
 enum { SEND_SPLIT = 256 << 10 };
 
 typedef enum send_stage {
-    SEND_CACHE,    /* awaits the start, to forbid caching by guess */
+    SEND_OTHER,    /* awaits the start of what is no page, which may lack something */
     SEND_START,    /* awaits the start of what may be a page */
     SEND_FIRST,    /* holds the start, awaits the first of the body */
     SEND_SEARCH,   /* the start is out, the place of the tag not found yet */
+    SEND_DECODE,   /* nothing left to search, but the rest has to be decoded */
     SEND_TRAILERS, /* injected; trailers are to come */
     SEND_PASS      /* nothing left to do */
 } send_stage;
@@ -18,25 +19,26 @@ typedef enum send_stage {
 typedef struct core_send {
     PyObject_HEAD core_state *state; /* lives as long as the type */
     PyObject *layer;
-    PyObject *inner; /* the server's send */
-    PyObject *path;  /* of the request, and its root_path; NULL if it has none */
-    PyObject *root_path;
-    PyObject *start; /* held, or NULL */
-    PyObject *tail;  /* the end of the body so far, held, or NULL */
-    PyObject *args;  /* of the call under way, borrowed */
-    uint64_t sent;   /* bytes of the body that were forwarded */
+    PyObject *inner;   /* the server's send */
+    PyObject *scope;   /* of the request; NULL from SEND_OTHER on */
+    PyObject *start;   /* held, or NULL */
+    PyObject *headers; /* a page's, once its policies are changed, or NULL */
+    PyObject *nonce;   /* with them */
+    PyObject *tail;    /* the end of the body so far, held, or NULL */
+    PyObject *args;    /* of the call under way, borrowed */
+    uint64_t sent;     /* bytes of the body that were forwarded, decoded */
     hr_cursor cursor;
     hr_request request;
     hr_response response;
     hr_inject inject;
+    core_decoder decoder;
     send_stage stage;
-    bool is_head;
 } core_send;
 
 /* Life. */
 
 PyObject *core_send_new(core_state *state, PyObject *layer, PyObject *inner, PyObject *scope,
-                        const hr_request *request, hr_cursor cursor, core_aim aim)
+                        const hr_request *request, hr_cursor cursor)
 {
     core_send *send = PyObject_GC_New(core_send, state->send_type);
     if (!send)
@@ -44,23 +46,17 @@ PyObject *core_send_new(core_state *state, PyObject *layer, PyObject *inner, PyO
     send->state = state;
     send->layer = Py_NewRef(layer);
     send->inner = Py_NewRef(inner);
-    send->path = NULL;
-    send->root_path = NULL;
+    send->scope = Py_XNewRef(scope);
     send->start = NULL;
+    send->headers = NULL;
+    send->nonce = NULL;
     send->tail = NULL;
     send->args = NULL;
     send->sent = 0;
     send->cursor = cursor;
     send->request = *request;
-    send->stage = aim == CORE_AIM_PAGE ? SEND_START : SEND_CACHE;
-    send->is_head = false;
-    if (aim == CORE_AIM_PAGE) {
-        hr_bytes method;
-        send->path = Py_XNewRef(core_get(scope, state->str_path));
-        send->root_path = Py_XNewRef(core_get(scope, state->str_root_path));
-        send->is_head = core_text(core_get(scope, state->str_method), &method) &&
-                        method.size == 4 && memcmp(method.data, "HEAD", 4) == 0;
-    }
+    core_decoder_init(&send->decoder, HR_CODING_NONE);
+    send->stage = scope ? SEND_START : SEND_OTHER;
     PyObject_GC_Track(send);
     return (PyObject *)send;
 }
@@ -71,10 +67,13 @@ static int send_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(send->layer);
     Py_VISIT(send->inner);
-    Py_VISIT(send->path);
-    Py_VISIT(send->root_path);
+    Py_VISIT(send->scope);
     Py_VISIT(send->start);
+    Py_VISIT(send->headers);
+    Py_VISIT(send->nonce);
     Py_VISIT(send->tail);
+    Py_VISIT(send->decoder.inflater);
+    Py_VISIT(send->decoder.held);
     return 0;
 }
 
@@ -83,10 +82,12 @@ static int send_clear(PyObject *self)
     core_send *send = (core_send *)self;
     Py_CLEAR(send->layer);
     Py_CLEAR(send->inner);
-    Py_CLEAR(send->path);
-    Py_CLEAR(send->root_path);
+    Py_CLEAR(send->scope);
     Py_CLEAR(send->start);
+    Py_CLEAR(send->headers);
+    Py_CLEAR(send->nonce);
     Py_CLEAR(send->tail);
+    core_decoder_fini(&send->decoder);
     return 0;
 }
 
@@ -108,171 +109,29 @@ static PyObject *forward(core_send *send, PyObject *message)
     return PyObject_CallFunctionObjArgs(send->inner, message, NULL);
 }
 
-/* The held start, if there is one, then `message`. */
-static PyObject *forward_with(core_send *send, PyObject *start, PyObject *message)
-{
-    if (!start)
-        return forward(send, message);
-    return core_sequence_new(send->state, send->inner, start, message, NULL);
-}
-
-/* A copy of `message` with one entry replaced. Steals `value`, which may be NULL after an error. */
-static PyObject *with_entry(PyObject *message, PyObject *key, PyObject *value)
-{
-    PyObject *copy = value ? PyDict_Copy(message) : NULL;
-    if (copy && PyDict_SetItem(copy, key, value) < 0)
-        Py_CLEAR(copy);
-    Py_XDECREF(value);
-    return copy;
-}
-
 /* Gives up: what is held goes out as it came, and so does all that follows. */
 static PyObject *pass_all(core_send *send, PyObject *message)
 {
     core_state *state = send->state;
     PyObject *before = send->start;
+    if (!before && send->decoder.coding) /* what follows cannot go out as it came */
+        return PyErr_NoMemory();
     send->stage = SEND_PASS;
     send->start = NULL;
+    core_decoder_fini(&send->decoder);
     if (!before && send->tail) {
-        before = PyDict_New();
-        if (!before || PyDict_SetItem(before, state->str_type, state->str_http_response_body) < 0 ||
-            PyDict_SetItem(before, state->str_body, send->tail) < 0 ||
-            PyDict_SetItem(before, state->str_more_body, Py_True) < 0) {
-            Py_XDECREF(before);
+        before = core_body_message(state, NULL, Py_NewRef(send->tail));
+        if (!before)
             return NULL;
-        }
         Py_CLEAR(send->tail);
     }
-    PyObject *awaitable = forward_with(send, before, message);
+    PyObject *awaitable = before ? core_sequence_new(state, send->inner, before, message, NULL)
+                                 : forward(send, message);
     Py_XDECREF(before);
     return awaitable;
 }
 
 /* The head. */
-
-/* Reads the start into `send->response`. false: it is not made as it should be. */
-static bool read_start(core_send *send, PyObject *message)
-{
-    core_headers headers;
-    PyObject *status = core_get(message, send->state->str_status);
-    if (!status || !PyLong_Check(status) ||
-        !core_headers_open(core_get(message, send->state->str_headers), &headers))
-        return false;
-    int overflow;
-    long code = PyLong_AsLongAndOverflow(status, &overflow);
-    if (overflow || code < 100 || code > 999)
-        return false;
-    hr_response_init(&send->response, &send->request, (int)code);
-    for (Py_ssize_t i = 0; i < headers.size; i++) {
-        hr_bytes name;
-        hr_bytes value;
-        if (!core_headers_at(&headers, i, &name, &value))
-            return false;
-        hr_response_header(&send->response, name, value);
-    }
-    return true;
-}
-
-static bool is_content_length(hr_bytes name)
-{
-    static const char wanted[] = "content-length";
-    if (name.size != sizeof wanted - 1)
-        return false;
-    for (size_t i = 0; i < name.size; i++) {
-        char byte = name.data[i];
-        if ((byte >= 'A' && byte <= 'Z' ? byte + ('a' - 'A') : byte) != wanted[i])
-            return false;
-    }
-    return true;
-}
-
-/* The one Content-Length, if it is one and a number. */
-static bool read_length(const core_headers *headers, uint64_t *out)
-{
-    bool found = false;
-    for (Py_ssize_t i = 0; i < headers->size; i++) {
-        hr_bytes name;
-        hr_bytes value;
-        if (!core_headers_at(headers, i, &name, &value) || !is_content_length(name))
-            continue;
-        if (found || value.size == 0 || value.size > 18)
-            return false;
-        uint64_t length = 0;
-        for (size_t k = 0; k < value.size; k++) {
-            if (value.data[k] < '0' || value.data[k] > '9')
-                return false;
-            length = length * 10 + (uint64_t)(value.data[k] - '0');
-        }
-        *out = length;
-        found = true;
-    }
-    return found;
-}
-
-static int append_length(PyObject *list, PyObject *pair, uint64_t length)
-{
-    PyObject *name = PySequence_GetItem(pair, 0);
-    char text[24];
-    int size = snprintf(text, sizeof text, "%" PRIu64, length);
-    PyObject *value = name ? PyBytes_FromStringAndSize(text, size) : NULL;
-    PyObject *item = value ? PyTuple_Pack(2, name, value) : NULL;
-    int failed = item ? PyList_Append(list, item) : -1;
-    Py_XDECREF(item);
-    Py_XDECREF(value);
-    Py_XDECREF(name);
-    return failed;
-}
-
-/* A copy without what would no longer be true. `grown`: by how much the body grows; 0: unknown, so
- * that it goes without a length. */
-static PyObject *injected_headers(const core_headers *headers, size_t grown)
-{
-    uint64_t length = 0;
-    bool has_length = grown && read_length(headers, &length);
-    PyObject *list = PyList_New(0);
-    int failed = list ? 0 : -1;
-    for (Py_ssize_t i = 0; i < headers->size && !failed; i++) {
-        hr_bytes name;
-        hr_bytes value;
-        PyObject *pair = core_headers_at(headers, i, &name, &value);
-        if (!pair || hr_response_header_drops(name))
-            continue;
-        if (!is_content_length(name))
-            failed = PyList_Append(list, pair);
-        else if (has_length)
-            failed = append_length(list, pair, length + grown);
-    }
-    if (failed)
-        Py_CLEAR(list);
-    return list;
-}
-
-/* The start of a response that is injected, or may be. */
-static PyObject *injected_start(core_send *send, PyObject *start, size_t grown)
-{
-    core_state *state = send->state;
-    core_headers headers;
-    if (!core_headers_open(core_get(start, state->str_headers), &headers)) {
-        PyErr_SetString(PyExc_TypeError, "headers have changed");
-        return NULL;
-    }
-    PyObject *list = injected_headers(&headers, grown);
-    if (list && ((hr_response_wants_no_cache(&send->response) &&
-                  PyList_Append(list, state->no_cache) < 0) ||
-                 (hr_response_wants_vary(&send->response) && PyList_Append(list, state->vary) < 0)))
-        Py_CLEAR(list);
-    return with_entry(start, state->str_headers, list);
-}
-
-/* The same start, with "Cache-Control: no-cache". */
-static PyObject *uncached_start(core_send *send, PyObject *start)
-{
-    PyObject *headers = core_get(start, send->state->str_headers);
-    PyObject *list = headers ? PySequence_List(headers) : PyList_New(0);
-    if (list && PyList_Append(list, send->state->no_cache) < 0)
-        Py_CLEAR(list);
-    return with_entry(start, send->state->str_headers, list);
-}
 
 /* Forwards `changed`, or `message` where changing it failed. Steals `changed`. */
 static PyObject *forward_changed(core_send *send, PyObject *changed, PyObject *message)
@@ -289,28 +148,71 @@ static PyObject *forward_changed(core_send *send, PyObject *changed, PyObject *m
 static PyObject *pass_start(core_send *send, PyObject *message)
 {
     send->stage = SEND_PASS;
-    if (hr_response_cached_by_guess(&send->response))
-        return forward_changed(send, uncached_start(send, message), message);
+    unsigned lacks = hr_response_lacks(&send->response);
+    if (lacks)
+        return forward_changed(send, core_head_completed(send->state, message, lacks), message);
     return forward(send, message);
+}
+
+/* Nothing is injected for a reason that a person may wonder about. */
+static PyObject *refuse(core_send *send, PyObject *message, const char *reason)
+{
+    core_layer_warn(send->layer, send->scope, reason);
+    send->response.page = HR_PAGE_NO;
+    return pass_start(send, message);
+}
+
+/* false: there is no memory. */
+static bool read_policies(core_send *send, PyObject *start, core_policies *out)
+{
+    hr_buffer events = {0};
+    bool done =
+        core_layer_events(send->layer, send->scope, &events) == HR_OK &&
+        core_head_policies(send->state, start, core_get(send->scope, send->state->str_headers),
+                           (hr_bytes){events.data, events.size}, out);
+    hr_buffer_fini(&events);
+    PyErr_Clear();
+    return done;
+}
+
+static PyObject *head_start(core_send *send, PyObject *message)
+{
+    const core_length unknown = {0};
+    PyObject *start =
+        core_head_injected(send->state, message, send->headers, &send->response, unknown);
+    send->stage = SEND_PASS;
+    return forward_changed(send, start, message);
+}
+
+static bool is_head(core_send *send)
+{
+    hr_bytes method;
+    return core_text(core_get(send->scope, send->state->str_method), &method) && method.size == 4 &&
+           memcmp(method.data, "HEAD", 4) == 0;
 }
 
 static PyObject *send_start(core_send *send, PyObject *message)
 {
-    if (!read_start(send, message))
+    bool has_policy;
+    if (!core_head_read(send->state, message, &send->request, &send->response, &has_policy))
         return pass_all(send, message);
-    if (send->stage == SEND_CACHE)
+    if (send->stage == SEND_OTHER)
         return pass_start(send, message);
     hr_page page = hr_response_page(&send->response);
     if (page == HR_PAGE_NO && send->response.reason)
-        core_layer_warn(send->layer, send->path, send->response.reason);
+        return refuse(send, message, send->response.reason);
     if (page == HR_PAGE_NO)
         return pass_start(send, message);
-    if (send->is_head) {
-        send->stage = SEND_PASS;
-        if (page == HR_PAGE_MAYBE)
-            return forward(send, message);
-        return forward_changed(send, injected_start(send, message, 0), message);
-    }
+    core_policies policies = {0};
+    if (has_policy && !read_policies(send, message, &policies))
+        return pass_all(send, message);
+    if (policies.reason)
+        return refuse(send, message, policies.reason);
+    send->headers = policies.headers;
+    send->nonce = policies.nonce;
+    if (is_head(send))
+        return page == HR_PAGE_YES ? head_start(send, message) : pass_all(send, message);
+    core_decoder_init(&send->decoder, send->response.coding);
     hr_inject_init(&send->inject, page == HR_PAGE_YES);
     send->start = Py_NewRef(message);
     send->stage = SEND_FIRST;
@@ -319,20 +221,30 @@ static PyObject *send_start(core_send *send, PyObject *message)
 
 /* The body. */
 
-static bool has_tag(hr_bytes data, size_t place)
+/* How much of the tag that a page may have already is at a place: all of its prefix, none, or what
+ * fits into the bytes so far. */
+typedef enum seen_tag { TAG_NONE, TAG_CUT, TAG_SEEN } seen_tag;
+
+static seen_tag find_tag(hr_bytes data, size_t place)
 {
     hr_bytes prefix = hr_tag_prefix();
-    return data.size - place >= prefix.size &&
-           memcmp(data.data + place, prefix.data, prefix.size) == 0;
+    size_t size = data.size - place < prefix.size ? data.size - place : prefix.size;
+    if (!size || memcmp(data.data + place, prefix.data, size) != 0)
+        return TAG_NONE;
+    return size == prefix.size ? TAG_SEEN : TAG_CUT;
 }
 
 static hr_status make_tag(core_send *send, hr_buffer *tag)
 {
+    static const char name[] = "/client.js";
     hr_buffer script = {0};
-    hr_status status = core_layer_script(send->layer, send->root_path, &script);
+    hr_bytes nonce = {0};
+    core_bytes(send->nonce, &nonce);
+    hr_status status = core_layer_events(send->layer, send->scope, &script);
     if (status == HR_OK)
-        status =
-            hr_tag_format((hr_bytes){script.data, script.size}, send->cursor, (hr_bytes){0}, tag);
+        status = hr_buffer_append(&script, name, sizeof name - 1);
+    if (status == HR_OK)
+        status = hr_tag_format((hr_bytes){script.data, script.size}, send->cursor, nonce, tag);
     hr_buffer_fini(&script);
     return status;
 }
@@ -349,40 +261,6 @@ static PyObject *splice(hr_bytes data, size_t place, hr_bytes tag)
     return out;
 }
 
-/* `message` with `body` in place of its own, after the start if that is held; `grown` as for
- * injected_headers(). NULL without an exception if there is no memory for it. Steals `body`. */
-static PyObject *send_changed(core_send *send, PyObject *message, PyObject *body, size_t grown)
-{
-    PyObject *changed = with_entry(message, send->state->str_body, body);
-    PyObject *start = changed && send->start ? injected_start(send, send->start, grown) : NULL;
-    if (!changed || (send->start && !start)) {
-        PyErr_Clear();
-        Py_XDECREF(changed);
-        return NULL;
-    }
-    Py_CLEAR(send->start);
-    Py_CLEAR(send->tail);
-    PyObject *awaitable = forward_with(send, start, changed);
-    Py_XDECREF(start);
-    Py_DECREF(changed);
-    return awaitable;
-}
-
-static bool has_trailers(core_send *send)
-{
-    PyObject *trailers = send->start ? core_get(send->start, send->state->str_trailers) : NULL;
-    return trailers == Py_True;
-}
-
-/* `message` with a body of its own. Steals `body`, which may be NULL after an error. */
-static PyObject *body_message(core_send *send, PyObject *message, PyObject *body, bool more)
-{
-    PyObject *copy = with_entry(message, send->state->str_body, body);
-    if (copy && more && PyDict_SetItem(copy, send->state->str_more_body, Py_True) < 0)
-        Py_CLEAR(copy);
-    return copy;
-}
-
 static PyObject *view_from(PyObject *data, size_t place)
 {
     PyObject *view = PyMemoryView_FromObject(data);
@@ -391,27 +269,31 @@ static PyObject *view_from(PyObject *data, size_t place)
     return rest;
 }
 
-/* Two messages instead of one: what is before the place with the tag, and a view of the rest. NULL
- * without an exception: no memory. */
-static PyObject *send_split(core_send *send, PyObject *message, PyObject *data, size_t place,
-                            hr_bytes tag)
+/* Sends `first` and `second`, which may be NULL, after the start if that is held. Steals both. If
+ * there was an exception in making them, or is one here, it is taken back, and nothing has changed:
+ * NULL without an exception. */
+static PyObject *send_messages(core_send *send, PyObject *first, PyObject *second,
+                               core_length length)
 {
-    hr_bytes head = {0};
-    core_bytes(data, &head);
-    head.size = place;
-    PyObject *start = send->start ? injected_start(send, send->start, tag.size) : NULL;
-    PyObject *first = body_message(send, message, splice(head, place, tag), true);
-    PyObject *second = body_message(send, message, view_from(data, place), false);
+    PyObject *start = NULL;
     PyObject *awaitable = NULL;
-    if (!first || !second || (send->start && !start))
-        PyErr_Clear();
-    else if (start)
+    if (send->start && !PyErr_Occurred())
+        start =
+            core_head_injected(send->state, send->start, send->headers, &send->response, length);
+    bool is_made = !PyErr_Occurred();
+    if (is_made && start)
         awaitable = core_sequence_new(send->state, send->inner, start, first, second);
-    else
+    else if (is_made && second)
         awaitable = core_sequence_new(send->state, send->inner, first, second, NULL);
-    if (awaitable) {
+    is_made = !PyErr_Occurred();
+    PyErr_Clear();
+    if (is_made) {
+        if (start && send->headers)
+            core_layer_note_policies(send->layer, send->scope, send->headers);
         Py_CLEAR(send->start);
         Py_CLEAR(send->tail);
+        if (!awaitable)
+            awaitable = forward(send, first);
     }
     Py_XDECREF(start);
     Py_XDECREF(first);
@@ -419,69 +301,92 @@ static PyObject *send_split(core_send *send, PyObject *message, PyObject *data, 
     return awaitable;
 }
 
-/* The place is found. NULL without an exception: there is a tag already, or no memory for one. */
-static PyObject *send_tagged(core_send *send, PyObject *message, PyObject *object)
+/* `message` with `body`, which is stolen and may be NULL after an error, in place of its own. */
+static PyObject *send_changed(core_send *send, PyObject *message, PyObject *body,
+                              core_length length)
 {
-    hr_bytes data = {0};
-    core_bytes(object, &data);
-    uint64_t place = send->inject.offset - send->sent;
-    if (send->inject.offset < send->sent || place > data.size || has_tag(data, place))
-        return NULL;
-    hr_buffer tag = {0};
-    if (make_tag(send, &tag) != HR_OK) {
-        hr_buffer_fini(&tag);
-        return NULL;
+    PyObject *changed = core_with_entry(message, send->state->str_body, body);
+    return send_messages(send, changed, NULL, length);
+}
+
+/* Two messages instead of one: what is before the place with the tag, and a view of the rest. */
+static PyObject *send_split(core_send *send, PyObject *message, PyObject *data, size_t place,
+                            hr_bytes tag, core_length length)
+{
+    core_state *state = send->state;
+    hr_bytes head = {0};
+    core_bytes(data, &head);
+    head.size = place;
+    PyObject *first = core_body_message(state, message, splice(head, place, tag));
+    PyObject *second =
+        first ? core_with_entry(message, state->str_body, view_from(data, place)) : NULL;
+    return send_messages(send, first, second, length);
+}
+
+static send_stage stage_after(const core_send *send)
+{
+    if (send->decoder.coding)
+        return SEND_DECODE;
+    PyObject *trailers = send->start ? core_get(send->start, send->state->str_trailers) : NULL;
+    return trailers == Py_True ? SEND_TRAILERS : SEND_PASS;
+}
+
+/* The place is found. NULL without an exception: no memory. */
+static PyObject *send_tagged(core_send *send, PyObject *message, PyObject *data, size_t place,
+                             bool more)
+{
+    hr_bytes bytes = {0};
+    core_bytes(data, &bytes);
+    hr_buffer buffer = {0};
+    PyObject *awaitable = NULL;
+    if (make_tag(send, &buffer) == HR_OK) {
+        const hr_bytes tag = {buffer.data, buffer.size};
+        core_length length = {CORE_LENGTH_GROWS, tag.size};
+        if (send->decoder.coding)
+            length =
+                (core_length){more ? CORE_LENGTH_UNKNOWN : CORE_LENGTH_IS, bytes.size + tag.size};
+        send_stage next = stage_after(send);
+        if (bytes.size - place < SEND_SPLIT)
+            awaitable = send_changed(send, message, splice(bytes, place, tag), length);
+        else
+            awaitable = send_split(send, message, data, place, tag, length);
+        if (awaitable)
+            send->stage = next;
     }
-    send_stage next = has_trailers(send) ? SEND_TRAILERS : SEND_PASS;
-    hr_bytes inserted = {tag.data, tag.size};
-    PyObject *awaitable = data.size - place < SEND_SPLIT
-                              ? send_changed(send, message, splice(data, place, inserted), tag.size)
-                              : send_split(send, message, object, place, inserted);
-    if (awaitable)
-        send->stage = next;
-    hr_buffer_fini(&tag);
+    hr_buffer_fini(&buffer);
     return awaitable;
 }
 
-/* The place may still come: what lies before it goes out, the rest is held. NULL without an
+/* Nothing of `data` after its first `safe` bytes goes out before more is known. NULL without an
  * exception: no memory. */
-static PyObject *send_undecided(core_send *send, PyObject *message, hr_bytes data)
+static PyObject *send_undecided(core_send *send, PyObject *message, PyObject *data, size_t safe)
 {
-    uint64_t safe = send->inject.safe - send->sent;
-    if (send->inject.safe < send->sent || safe > data.size)
-        return NULL;
-    PyObject *body = PyBytes_FromStringAndSize(data.data, (Py_ssize_t)safe);
-    PyObject *tail = PyBytes_FromStringAndSize(data.data + safe, (Py_ssize_t)(data.size - safe));
-    if (!body || !tail) {
-        PyErr_Clear();
-        Py_XDECREF(body);
-        Py_XDECREF(tail);
-        return NULL;
-    }
-    PyObject *awaitable = send_changed(send, message, body, 0);
+    hr_bytes bytes = {0};
+    core_bytes(data, &bytes);
+    PyObject *tail = PyBytes_FromStringAndSize(bytes.data + safe, (Py_ssize_t)(bytes.size - safe));
+    PyObject *body = tail ? PyBytes_FromStringAndSize(bytes.data, (Py_ssize_t)safe) : NULL;
+    PyObject *awaitable = send_changed(send, message, body, (core_length){0});
     if (awaitable) {
         send->stage = SEND_SEARCH;
         send->sent += safe;
-        send->tail = Py_NewRef(tail);
+        send->tail = tail;
+        return awaitable;
     }
-    Py_DECREF(tail);
-    return awaitable;
+    Py_XDECREF(tail);
+    return NULL;
 }
 
 /* Nothing goes in. With a held start both messages pass as they came; later only the held bytes are
- * put in front again. */
+ * put in front again, and the rest is decoded still. */
 static PyObject *send_untouched(core_send *send, PyObject *message, PyObject *data)
 {
-    if (send->start || !send->tail)
+    if (send->start || !(send->tail || send->decoder.coding))
         return pass_all(send, message);
-    PyObject *changed = with_entry(message, send->state->str_body, Py_NewRef(data));
-    if (!changed)
-        return NULL;
-    send->stage = SEND_PASS;
-    Py_CLEAR(send->tail);
-    PyObject *awaitable = forward(send, changed);
-    Py_DECREF(changed);
-    return awaitable;
+    send_stage next = stage_after(send);
+    PyObject *awaitable = send_changed(send, message, Py_NewRef(data), (core_length){0});
+    if (awaitable)
+        send->stage = next;
+    return awaitable ? awaitable : pass_all(send, message);
 }
 
 /* The bytes of a body message, and whether more will come. NULL without an exception: it is not
@@ -490,20 +395,17 @@ static PyObject *read_body(core_send *send, PyObject *message, bool *more)
 {
     PyObject *more_body = core_get(message, send->state->str_more_body);
     int truth = more_body ? PyObject_IsTrue(more_body) : 0;
-    PyObject *body = core_get(message, send->state->str_body);
-    PyObject *chunk = NULL;
-    if (!body)
-        chunk = PyBytes_FromStringAndSize(NULL, 0);
-    else if (PyBytes_Check(body))
-        chunk = Py_NewRef(body);
-    else if (PyByteArray_Check(body) || PyMemoryView_Check(body))
-        chunk = PyBytes_FromObject(body);
-    if (truth < 0 || !chunk) {
+    if (truth < 0) {
         PyErr_Clear();
-        Py_CLEAR(chunk);
+        return NULL;
     }
-    *more = truth > 0;
-    return chunk;
+    *more = truth;
+    PyObject *body = core_get(message, send->state->str_body);
+    if (!body)
+        return PyBytes_FromStringAndSize(NULL, 0);
+    if (PyBytes_Check(body))
+        return Py_NewRef(body);
+    return PyByteArray_Check(body) || PyMemoryView_Check(body) ? PyBytes_FromObject(body) : NULL;
 }
 
 /* The held bytes and `chunk`, whose reference is stolen. */
@@ -516,30 +418,90 @@ static PyObject *join_tail(core_send *send, PyObject *chunk)
     return joined;
 }
 
+/* What a body message says, decoded. What cannot be decoded passes as it came while the start is
+ * held; later the page ends there. NULL: the message has to pass, without an exception, or cannot,
+ * with one. */
+static PyObject *decoded_body(core_send *send, PyObject *message, bool *more)
+{
+    PyObject *chunk = read_body(send, message, more);
+    PyObject *decoded = chunk;
+    if (chunk && send->decoder.coding) {
+        decoded = core_decode(&send->decoder, chunk);
+        Py_DECREF(chunk);
+    }
+    if (decoded || !PyErr_Occurred())
+        return decoded;
+    bool is_broken = !PyErr_ExceptionMatches(PyExc_MemoryError);
+    if (send->decoder.coding && !send->start && !is_broken)
+        return NULL;
+    PyErr_Clear();
+    if (is_broken)
+        core_layer_warn(send->layer, send->scope, "its body is not what its Content-Encoding says");
+    if (send->start || !send->decoder.coding)
+        return NULL;
+    send->decoder.ended = true;
+    return PyBytes_FromStringAndSize(NULL, 0);
+}
+
+/* Looks for the place in what has arrived. NULL without an exception: it passes. */
+static PyObject *search(core_send *send, PyObject *message, PyObject *data, hr_verdict verdict,
+                        bool more)
+{
+    hr_bytes bytes = {0};
+    core_bytes(data, &bytes);
+    uint64_t place = verdict == HR_INSERT ? send->inject.offset : send->inject.safe;
+    if (verdict == HR_UNTOUCHED || place < send->sent || place - send->sent > bytes.size)
+        return NULL;
+    place -= send->sent;
+    if (verdict == HR_UNDECIDED)
+        return send_undecided(send, message, data, place);
+    switch (find_tag(bytes, place)) {
+    case TAG_SEEN:
+        return NULL;
+    case TAG_CUT:
+        if (more)
+            return send_undecided(send, message, data, place);
+        break;
+    case TAG_NONE:
+        break;
+    }
+    return send_tagged(send, message, data, place, more);
+}
+
 static PyObject *send_body(core_send *send, PyObject *message)
 {
     bool more;
-    hr_bytes bytes;
-    PyObject *chunk = read_body(send, message, &more);
+    hr_bytes bytes = {0};
+    PyObject *chunk = decoded_body(send, message, &more);
     if (!chunk)
-        return pass_all(send, message);
+        return PyErr_Occurred() ? NULL : pass_all(send, message);
     core_bytes(chunk, &bytes);
     hr_verdict verdict = hr_inject_feed(&send->inject, bytes);
     if (verdict == HR_UNDECIDED && !more)
         verdict = hr_inject_end(&send->inject);
 
     PyObject *data = join_tail(send, chunk);
-    if (!data)
-        return NULL;
-    core_bytes(data, &bytes);
-    PyObject *awaitable = NULL;
-    if (verdict == HR_INSERT)
-        awaitable = send_tagged(send, message, data);
-    else if (verdict == HR_UNDECIDED)
-        awaitable = send_undecided(send, message, bytes);
+    if (!data) {
+        PyErr_Clear();
+        return pass_all(send, message);
+    }
+    PyObject *awaitable = search(send, message, data, verdict, more);
     if (!awaitable && !PyErr_Occurred())
         awaitable = send_untouched(send, message, data);
     Py_DECREF(data);
+    return awaitable;
+}
+
+/* The rest of a body that has to be decoded. */
+static PyObject *send_rest(core_send *send, PyObject *message)
+{
+    bool more;
+    PyObject *chunk = decoded_body(send, message, &more);
+    if (!chunk)
+        return PyErr_Occurred() ? NULL : forward(send, message);
+    PyObject *changed = core_with_entry(message, send->state->str_body, chunk);
+    PyObject *awaitable = changed ? forward(send, changed) : NULL;
+    Py_XDECREF(changed);
     return awaitable;
 }
 
@@ -547,11 +509,8 @@ static PyObject *send_body(core_send *send, PyObject *message)
 
 static PyObject *send_trailers(core_send *send, PyObject *message)
 {
-    core_headers headers;
-    if (!core_headers_open(core_get(message, send->state->str_headers), &headers))
-        return forward(send, message);
-    PyObject *list = injected_headers(&headers, 0);
-    return forward_changed(send, with_entry(message, send->state->str_headers, list), message);
+    PyObject *changed = core_head_trailers(send->state, message, &send->response);
+    return forward_changed(send, changed, message);
 }
 
 /* The call. */
@@ -563,7 +522,7 @@ static PyObject *send_message(core_send *send, PyObject *message)
         return pass_all(send, message);
     PyObject *type = core_get(message, state->str_type);
     switch (send->stage) {
-    case SEND_CACHE:
+    case SEND_OTHER:
     case SEND_START:
         if (core_equal(type, state->str_http_response_start))
             return send_start(send, message);
@@ -573,6 +532,10 @@ static PyObject *send_message(core_send *send, PyObject *message)
         if (core_equal(type, state->str_http_response_body))
             return send_body(send, message);
         return pass_all(send, message);
+    case SEND_DECODE:
+        if (core_equal(type, state->str_http_response_body))
+            return send_rest(send, message);
+        /* fall through */
     case SEND_TRAILERS:
         if (core_equal(type, state->str_http_response_trailers))
             return send_trailers(send, message);

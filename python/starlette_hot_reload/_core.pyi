@@ -55,7 +55,8 @@ class Layer:
         endpoint: ASGIApp,
         lifespan: Callable[[ASGIApp, Scope, Receive, ASGISend], Awaitable[None]],
         start: Callable[[Scope], Engine | None],
-        warn: Callable[[str | None, str], object],
+        warn: Callable[[str, str], object],
+        note: Callable[[str, list[tuple[bytes, bytes]]], object],
     ) -> Layer: ...
     def __call__(self, scope: Scope, receive: Receive, send: ASGISend, /) -> Awaitable[None]: ...
 

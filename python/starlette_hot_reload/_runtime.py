@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,8 +18,6 @@ from ._server import UvicornServer, find_server, run_id
 from ._stream import Endpoint
 
 __all__ = ["Runtime"]
-
-_WARNINGS_KEPT = 256
 
 
 class Runtime:
@@ -36,7 +35,6 @@ class Runtime:
         self._users = 0
         self._failed = False
         self._hubs: dict[object, Hub] = {}
-        self._warned: set[tuple[str | None, str]] = set()
 
     def wrap(self, app: ASGIApp) -> Layer:
         """The layer around `app`. A runtime has one at a time."""
@@ -46,7 +44,8 @@ class Runtime:
             endpoint=Endpoint(self),
             lifespan=self.lifespan,
             start=self.start,
-            warn=self.warn_once,
+            warn=self.warn,
+            note=self.note_policies,
         )
         self._layer.engine = self.engine
         return self._layer
@@ -134,13 +133,17 @@ class Runtime:
         for level, text in engine.take_notes():
             logger.log(level, "%s", text)
 
-    def warn_once(self, subject: str | None, reason: str) -> None:
-        """Log why something is not done for an address; once, and not for ever."""
-        key = subject, reason
-        if key in self._warned or len(self._warned) >= _WARNINGS_KEPT:
-            return
-        self._warned.add(key)
+    def warn(self, subject: str, reason: str) -> None:
+        """Log why something is not done for an address."""
         logger.warning("No hot reload for %r: %s", subject, reason)
+
+    def note_policies(self, path: str, headers: list[tuple[bytes, bytes]]) -> None:
+        """Log what the policies of a page have become."""
+        if logger.isEnabledFor(logging.DEBUG):
+            for name, value in headers:
+                if name.lower().startswith(b"content-security-policy"):
+                    shown = value.decode("latin-1")
+                    logger.debug("%r has this %s now: %s", path, name.decode("latin-1"), shown)
 
     def _make_engine(self, scope: Scope) -> Engine:
         config = self.config

@@ -22,6 +22,7 @@ RETRY = 500
 """Milliseconds until a browser's own reconnect."""
 LIFE = 10.0
 """Seconds that a stream lives where the server cannot be asked whether it wants to stop."""
+_HOSTS_KEPT = 256
 
 _STREAM_HEADERS = [
     (b"content-type", b"text/event-stream"),
@@ -35,11 +36,12 @@ class Endpoint:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
+        self._refused: set[str] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         refused = refused_host(scope, self._runtime.config.allowed_hosts)
         if refused is not None:
-            self._runtime.warn_once(refused, "add this host to allowed_hosts to let it connect")
+            self._warn_of_host(refused)
             text = (
                 f"starlette-hot-reload does not answer to the host {refused!r}. If it is yours, "
                 "add it to the option allowed_hosts."
@@ -55,6 +57,12 @@ class Endpoint:
             await _answer(scope, send, 503, "Hot reload is off; the log says why.")
         else:
             await self._stream(scope, receive, send)
+
+    def _warn_of_host(self, host: str) -> None:
+        """Once for each host, and not for ever: who asks may choose its name."""
+        if host not in self._refused and len(self._refused) < _HOSTS_KEPT:
+            self._refused.add(host)
+            self._runtime.warn(host, "add this host to allowed_hosts to let it connect")
 
     async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
         with self._runtime.hub() as hub:

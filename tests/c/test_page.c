@@ -33,7 +33,7 @@ static hr_request request_of(const char *method, const struct header *headers)
 {
     hr_request request;
     hr_request_init(&request, value_bytes(method));
-    for (size_t i = 0; i < HEADERS && headers[i].name; i++)
+    for (size_t i = 0; i < HEADERS && headers[i].name && headers[i].value; i++)
         hr_request_header(&request, name_bytes(headers[i].name), value_bytes(headers[i].value));
     return request;
 }
@@ -44,7 +44,7 @@ static hr_response response_of(const hr_request *request, int status, const stru
 {
     hr_response response;
     hr_response_init(&response, request, status);
-    for (size_t i = 0; i < HEADERS && headers[i].name; i++)
+    for (size_t i = 0; i < HEADERS && headers[i].name && headers[i].value; i++)
         hr_response_header(&response, name_bytes(headers[i].name), value_bytes(headers[i].value));
     return response;
 }
@@ -270,7 +270,7 @@ static void test_says_why_where_a_person_would_wonder(void **state)
         {200, {{"content-type", "text/html; profile=\"a;b\" ; charset = utf-16"}}, WITH_REASON},
         {200, {{"content-type", "text/html; profile=\"a;b\" ; charset=utf-16"}}, WITH_REASON},
         {200, {{"content-type", "text/html"}, {"content-encoding", "br"}}, WITH_REASON},
-        {200, {{"content-type", "text/html"}, {"content-encoding", "gzip"}}, WITH_REASON},
+        {200, {{"content-type", "text/html"}, {"content-encoding", "br"}}, WITH_REASON},
         {200, {{"content-type", "text/html"}, {"Content-Encoding", "identity, zstd"}}, WITH_REASON},
         {200, {{"content-encoding", "unknown"}, {"content-type", "text/html"}}, WITH_REASON},
     };
@@ -306,62 +306,134 @@ static void test_injected_page_loses_validators_ranges_and_digests(void **state)
         "",           "content-type", "content-length", "vary",    "date",          "expires",
         "set-cookie", "digesx",       "cache-control",  "etagged", "content-range", "content-md6",
     };
+    const hr_response plain = {0};
     for (size_t i = 0; i < COUNT(dropped); i++) {
-        if (!hr_response_header_drops(name_bytes(dropped[i])))
+        if (!hr_response_header_drops(&plain, name_bytes(dropped[i])))
             fail_msg("%s is kept", dropped[i]);
     }
     for (size_t i = 0; i < COUNT(kept); i++) {
-        if (hr_response_header_drops(name_bytes(kept[i])))
+        if (hr_response_header_drops(&plain, name_bytes(kept[i])))
             fail_msg("%s is dropped", kept[i]);
     }
+    const hr_response coded = {.coding = HR_CODING_GZIP};
+    assert_false(hr_response_header_drops(&plain, name_bytes("content-encoding")));
+    assert_true(hr_response_header_drops(&coded, name_bytes("Content-Encoding")));
+    assert_true(hr_header_is_length(name_bytes("Content-LENGTH")));
+    assert_false(hr_header_is_length(name_bytes("content-type")));
 }
 
-static void test_tells_what_is_said_about_caching(void **state)
+static void test_tells_how_the_body_is_coded(void **state)
 {
     static const struct {
-        const char *method;
-        struct header headers[HEADERS];
-        bool wants_no_cache;
-        bool by_guess;
+        const char *first;
+        const char *second;
+        hr_page page;
+        hr_coding coding;
     } rows[] = {
-        {"GET", {{"content-type", "text/css"}}, true, false},
-        {"GET", {{"etag", "\"a\""}}, true, true},
-        {"GET", {{"Last-Modified", "Mon, 01 Jan 2024 00:00:00 GMT"}}, true, true},
-        {"HEAD", {{"etag", "\"a\""}, {"last-modified", "x"}}, true, true},
-        {"GET", {{"etag", "\"a\""}, {"Cache-Control", "max-age=5"}}, false, false},
-        {"GET", {{"expires", "0"}, {"last-modified", "x"}}, false, false},
-        {"GET", {{"cache-control", ""}}, false, false},
-        {"POST", {{"etag", "\"a\""}}, true, false},
-        {"PUT", {{"etag", "\"a\""}}, true, false},
+        {"", "identity", HR_PAGE_YES, HR_CODING_NONE},
+        {"gzip", NULL, HR_PAGE_YES, HR_CODING_GZIP},
+        {"X-GZip", NULL, HR_PAGE_YES, HR_CODING_GZIP},
+        {" identity ,\tgzip, ", "", HR_PAGE_YES, HR_CODING_GZIP},
+        {"identity", "Deflate", HR_PAGE_YES, HR_CODING_DEFLATE},
+        {"gzip, gzip", NULL, HR_PAGE_NO, HR_CODING_NONE},
+        {"gzip", "deflate", HR_PAGE_NO, HR_CODING_NONE},
+        {"br", NULL, HR_PAGE_NO, HR_CODING_NONE},
+        {"br, gzip", NULL, HR_PAGE_NO, HR_CODING_NONE},
+        {"gzip", "zstd", HR_PAGE_NO, HR_CODING_NONE},
+        {"gzip2", NULL, HR_PAGE_NO, HR_CODING_NONE},
     };
+    hr_request request = request_of("GET", browser);
     for (size_t i = 0; i < COUNT(rows); i++) {
-        static const struct header none[HEADERS] = {{NULL, NULL}};
-        hr_request request = request_of(rows[i].method, none);
-        hr_response response = response_of(&request, 200, rows[i].headers);
-        if (hr_response_wants_no_cache(&response) != rows[i].wants_no_cache ||
-            hr_response_cached_by_guess(&response) != rows[i].by_guess)
+        const struct header headers[HEADERS] = {{"content-type", "text/html"},
+                                                {"content-encoding", rows[i].first},
+                                                {"content-encoding", rows[i].second}};
+        hr_response response = response_of(&request, 200, headers);
+        hr_page page = hr_response_page(&response);
+        if (page != rows[i].page || (page && response.coding != rows[i].coding))
             fail_msg("row %zu", i);
+        if (!page && (!response.reason || !strstr(response.reason, "Accept-Encoding")))
+            fail_msg("row %zu does not say what to do", i);
     }
 }
 
-static void test_tells_whether_it_varies_by_destination(void **state)
+static void test_page_is_asked_for_again_and_by_navigations_only(void **state)
 {
     static const struct {
         struct header headers[HEADERS];
-        bool wants;
+        unsigned lacks;
     } rows[] = {
-        {{{NULL, NULL}}, true},
-        {{{"vary", "Accept-Encoding, Cookie"}}, true},
-        {{{"vary", "Sec-Fetch-Destination"}}, true},
-        {{{"vary", ""}}, true},
-        {{{"Vary", "Accept-Encoding ,\tsec-fetch-dest"}}, false},
-        {{{"vary", "Cookie"}, {"vary", "Sec-Fetch-Dest"}}, false},
-        {{{"vary", "*"}}, false},
+        {{{NULL, NULL}}, HR_LACKS_NO_CACHE | HR_LACKS_VARY},
+        {{{"etag", "\"a\""}}, HR_LACKS_NO_CACHE | HR_LACKS_VARY},
+        {{{"cache-control", ""}}, HR_LACKS_VARY},
+        {{{"Cache-Control", "max-age=5"}}, HR_LACKS_VARY},
+        {{{"expires", "0"}}, HR_LACKS_VARY},
+        {{{"vary", "Accept-Encoding, Cookie"}}, HR_LACKS_NO_CACHE | HR_LACKS_VARY},
+        {{{"vary", "Sec-Fetch-Destination"}}, HR_LACKS_NO_CACHE | HR_LACKS_VARY},
+        {{{"vary", ""}}, HR_LACKS_NO_CACHE | HR_LACKS_VARY},
+        {{{"Vary", "Accept-Encoding ,\tsec-fetch-dest"}}, HR_LACKS_NO_CACHE},
+        {{{"vary", "Cookie"}, {"vary", "Sec-Fetch-Dest"}}, HR_LACKS_NO_CACHE},
+        {{{"vary", "*"}, {"cache-control", "no-store"}}, 0},
     };
     hr_request request = request_of("GET", browser);
     for (size_t i = 0; i < COUNT(rows); i++) {
         hr_response response = response_of(&request, 200, rows[i].headers);
-        if (hr_response_wants_vary(&response) != rows[i].wants)
+        if (hr_response_lacks(&response) != rows[i].lacks)
+            fail_msg("row %zu", i);
+    }
+}
+
+static void test_what_is_not_injected_is_kept_by_no_browser_on_a_guess(void **state)
+{
+    static const struct {
+        const char *method;
+        struct header headers[HEADERS];
+        unsigned lacks;
+    } rows[] = {
+        {"GET", {{"content-type", "text/css"}}, 0},
+        {"GET", {{"etag", "\"a\""}}, HR_LACKS_NO_CACHE},
+        {"GET", {{"Last-Modified", "Mon, 01 Jan 2024 00:00:00 GMT"}}, HR_LACKS_NO_CACHE},
+        {"HEAD", {{"etag", "\"a\""}, {"last-modified", "x"}}, HR_LACKS_NO_CACHE},
+        {"GET", {{"etag", "\"a\""}, {"Cache-Control", "max-age=5"}}, 0},
+        {"GET", {{"expires", "0"}, {"last-modified", "x"}}, 0},
+        {"GET", {{"cache-control", ""}}, 0},
+        {"POST", {{"etag", "\"a\""}}, 0},
+        {"PUT", {{"etag", "\"a\""}}, 0},
+    };
+    static const struct header fetched[HEADERS] = {{"sec-fetch-dest", "style"}};
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        hr_request request = request_of(rows[i].method, fetched);
+        hr_response response = response_of(&request, 200, rows[i].headers);
+        if (hr_response_lacks(&response) != rows[i].lacks)
+            fail_msg("row %zu", i);
+    }
+}
+
+static void test_fetched_html_is_not_used_for_a_navigation(void **state)
+{
+    static const struct {
+        const char *purpose;
+        struct header headers[HEADERS];
+        unsigned lacks;
+    } rows[] = {
+        {NULL, {{"content-type", "text/html"}}, 0},
+        {NULL, {{"content-type", "text/html"}, {"etag", "x"}}, HR_LACKS_NO_CACHE},
+        {NULL, {{"content-type", "text/html"}, {"cache-control", "max-age=60"}}, HR_LACKS_VARY},
+        {NULL, {{"content-type", "text/html"}, {"expires", "tomorrow"}}, HR_LACKS_VARY},
+        {NULL, {{"content-type", "text/html"}, {"cache-control", "private, NO-CACHE"}}, 0},
+        {NULL, {{"content-type", "text/html"}, {"cache-control", "no-store"}}, 0},
+        {NULL, {{"content-type", "text/html"}, {"cache-control", "public"}, {"vary", "*"}}, 0},
+        {NULL, {{"content-type", "text/css"}, {"cache-control", "max-age=60"}}, 0},
+        {"prefetch", {{"content-type", "text/html"}}, HR_LACKS_VARY},
+        {"Prefetch;prerender", {{"content-type", "text/html"}}, HR_LACKS_VARY},
+        {"prefetched", {{"content-type", "text/html"}}, 0},
+        {"prefetch", {{"content-type", "application/json"}}, 0},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        const struct header headers[HEADERS] = {{"sec-fetch-dest", "empty"},
+                                                {"sec-purpose", rows[i].purpose}};
+        hr_request request = request_of("GET", headers);
+        hr_response response = response_of(&request, 200, rows[i].headers);
+        if (hr_response_lacks(&response) != rows[i].lacks)
             fail_msg("row %zu", i);
     }
 }
@@ -376,8 +448,9 @@ static void test_bytes_without_memory_are_empty_ones(void **state)
     hr_request_header(&request, none, none);
     assert_int_equal(hr_request_page(&request), HR_PAGE_NO);
     assert_int_equal(hr_request_header_action(none), HR_HEADER_KEEP);
-    assert_false(hr_response_header_drops(none));
     hr_response_init(&response, &request, 200);
+    assert_false(hr_response_header_drops(&response, none));
+    assert_false(hr_header_is_length(none));
     static const char *const seen[] = {"content-type", "content-encoding", "content-disposition",
                                        "vary"};
     for (size_t i = 0; i < COUNT(seen); i++)
@@ -400,8 +473,10 @@ int main(void)
         cmocka_unit_test(test_says_why_where_a_person_would_wonder),
         cmocka_unit_test(test_page_is_no_surer_than_its_request),
         cmocka_unit_test(test_injected_page_loses_validators_ranges_and_digests),
-        cmocka_unit_test(test_tells_what_is_said_about_caching),
-        cmocka_unit_test(test_tells_whether_it_varies_by_destination),
+        cmocka_unit_test(test_tells_how_the_body_is_coded),
+        cmocka_unit_test(test_page_is_asked_for_again_and_by_navigations_only),
+        cmocka_unit_test(test_what_is_not_injected_is_kept_by_no_browser_on_a_guess),
+        cmocka_unit_test(test_fetched_html_is_not_used_for_a_navigation),
         cmocka_unit_test(test_bytes_without_memory_are_empty_ones),
     };
 

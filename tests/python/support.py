@@ -93,7 +93,8 @@ class LayerUnderTest:
     """A layer with an engine that does not run, and what it logs."""
 
     engine: _core.Engine
-    reasons: list[tuple[str | None, str]] = field(default_factory=list)
+    reasons: list[tuple[str, str]] = field(default_factory=list)
+    notes: list[tuple[str, list[tuple[bytes, bytes]]]] = field(default_factory=list)
 
     def wrap(
         self, app: ASGIApp, endpoint: ASGIApp = never, events_path: str = EVENTS_PATH
@@ -105,6 +106,7 @@ class LayerUnderTest:
             lifespan=never,
             start=lambda scope: self.engine,
             warn=lambda path, reason: self.reasons.append((path, reason)),
+            note=lambda path, headers: self.notes.append((path, headers)),
         )
 
     def run(self, app: ASGIApp, scope: Scope | None = None) -> list[Message]:
@@ -155,6 +157,29 @@ async def alive(app: ASGIApp) -> AsyncIterator[None]:
     finally:
         await step("shutdown")
         await task
+
+
+@dataclass
+class Exchange:
+    """One request: what its app saw and said, and what reached the server."""
+
+    seen: Scope = field(default_factory=dict)
+    said: list[Message] = field(default_factory=list)
+    sent: list[Message] = field(default_factory=list)
+
+    def inside(self, app: ASGIApp) -> ASGIApp:
+        """`app`, with what passes between it and the layer around it recorded."""
+
+        async def recorded(scope: Scope, receive: Receive, send: Send) -> None:
+            self.seen = scope
+
+            async def said(message: Message) -> None:
+                self.said.append(message)
+                await send(message)
+
+            await app(scope, receive, said)
+
+        return recorded
 
 
 def make_engine(*roots: Path, boot: int = 1, **options: Any) -> _core.Engine:
