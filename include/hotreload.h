@@ -301,7 +301,7 @@ hr_bytes hr_tag_prefix(void);
 
 /* What the Content-Security-Policy of one response asks of the tag, and the least that must be
  * added to it for the tag to run and its client to connect. Content Security Policy Level 3. In the
- * caller's memory; lends the bytes of the headers that it is told, which must outlive it. */
+ * caller's memory; borrows the bytes of the headers that it is told, which must outlive it. */
 typedef struct hr_policy {
     hr_bytes nonce;     /* for the tag, after hr_policy_settle(); size 0: it needs none */
     const char *reason; /* after hr_policy_settle(): why no client can run under it, in words; else
@@ -315,23 +315,26 @@ void hr_policy_init(hr_policy *policy);
 /* Is it Content-Security-Policy, or its report-only form? In any case. */
 bool hr_policy_is_header(hr_bytes name);
 
-/* Tells the value of one such header, which may hold several policies. */
+/* Tells the value of one such header, which may hold several policies. Any other is ignored. */
 void hr_policy_header(hr_policy *policy, hr_bytes name, hr_bytes value);
 
-/* All headers are told: decides about the nonce. One of the response's own is used where it has
- * one; else, where a policy accepts nothing but a nonce, a fresh one of 128 random bits, kept in
- * `policy`, which must not be moved from here on. HR_SYSTEM: no random bits. */
+/* All headers are told: decides about the nonce. Where a policy asks for one, the first of the
+ * response's own is used, of an enforced policy if there is one; else, where 'strict-dynamic'
+ * accepts nothing but a nonce and there is none, a fresh one of 128 random bits, kept in `policy`,
+ * which must not be moved from here on. Where it finds a `reason` the response is to be left alone,
+ * tag and headers. HR_SYSTEM: no random bits; errno says why. */
 hr_status hr_policy_settle(hr_policy *policy);
 
 /* Where the client is. */
 typedef struct hr_policy_client {
-    hr_bytes host; /* the request's Host header; where it cannot be written in a policy (an IPv6
-                      address, or none), 'self' stands for it */
+    hr_bytes host; /* the request's Host header, which must be that of the page's address; where it
+                      cannot be written in a policy (an IPv6 address, or none), 'self' is added */
     hr_bytes events_path; /* percent-encoded, begins with a slash, ends without one */
 } hr_policy_client;
 
-/* Appends `value`, changed so that it lets the tag run and the client load what is below
- * `events_path` and connect to it. Appends nothing where it does so as it is. HR_NOMEM. */
+/* Appends `value`, one that was told, changed so that it lets the tag run and the client load what
+ * is below `events_path` (with the tag's own nonce, if it has one) and connect to it. Appends
+ * nothing where it does so as it is. HR_NOMEM leaves the buffer as it was. */
 hr_status hr_policy_rewrite(const hr_policy *policy, hr_bytes value, hr_policy_client client,
                             hr_buffer *out);
 

@@ -196,10 +196,10 @@ static hr_bytes first_nonce(hr_bytes list)
     return nonce;
 }
 
-static bool holds(hr_bytes list, hr_bytes wanted)
+static bool has_nonce(hr_bytes list, hr_bytes nonce)
 {
     for (hr_bytes source; (source = take_word(&list)).size;) {
-        if (is_equal(source, wanted))
+        if (nonce.size && is_equal(nonce_of(source), nonce))
             return true;
     }
     return false;
@@ -431,7 +431,7 @@ static hr_bytes lacks_for_script(hr_bytes list, const struct additions *addition
     const bool dynamic = any(list, is_dynamic);
 
     assert(!dynamic || additions->nonce_value.size); /* it was told, and settled */
-    if (additions->nonce_value.size && holds(list, additions->nonce))
+    if (has_nonce(list, additions->nonce_value))
         return (hr_bytes){0};
     if (dynamic)
         return additions->nonce;

@@ -180,14 +180,14 @@ PyObject *core_head_completed(core_state *state, PyObject *start, unsigned lacks
 PyObject *core_head_trailers(core_state *state, PyObject *message, const hr_response *response);
 
 typedef struct core_policies {
-    PyObject *headers;  /* a list of all headers, with policies that let the client run; NULL: the
-                           client cannot run */
+    PyObject *headers;  /* all headers, as a list, with policies that let the client run; NULL: they
+                           do as they are */
     PyObject *nonce;    /* bytes, for the tag */
-    const char *reason; /* where `headers` is NULL. Static. */
+    const char *reason; /* why the client cannot run all the same, or NULL. Static. */
 } core_policies;
 
-/* What the policies of a start have to become. `asked`: the headers of the request. false, without
- * an exception: there is no memory, or no random bits for a nonce. */
+/* What the policies of a start have to become. `asked`: the headers of the request. false: there is
+ * no memory, or no random bits for a nonce; perhaps with an exception. */
 bool core_head_policies(core_state *state, PyObject *start, PyObject *asked, hr_bytes events_path,
                         core_policies *out);
 

@@ -203,7 +203,7 @@ static bool settle(const core_headers *headers, hr_policy *policy)
 
 /* Rewrites the header at `index` of a list that nobody else has. */
 static bool rewrite(PyObject *list, Py_ssize_t index, const hr_policy *policy,
-                    hr_policy_client client)
+                    hr_policy_client client, bool *changed)
 {
     core_headers headers;
     hr_bytes name;
@@ -217,9 +217,21 @@ static bool rewrite(PyObject *list, Py_ssize_t index, const hr_policy *policy,
     if (done && out.size) {
         PyObject *item = with_value(pair, out.data, out.size);
         done = item && PyList_SetItem(list, index, item) == 0;
+        *changed = true;
     }
     hr_buffer_fini(&out);
     return done;
+}
+
+static bool rewrite_all(PyObject *list, const hr_policy *policy, hr_policy_client client,
+                        bool *changed)
+{
+    Py_ssize_t size = list ? PyList_Size(list) : 0;
+    for (Py_ssize_t i = 0; i < size; i++) {
+        if (!rewrite(list, i, policy, client, changed))
+            return false;
+    }
+    return list;
 }
 
 bool core_head_policies(core_state *state, PyObject *start, PyObject *asked, hr_bytes events_path,
@@ -228,26 +240,20 @@ bool core_head_policies(core_state *state, PyObject *start, PyObject *asked, hr_
     core_headers headers;
     core_headers asked_headers;
     hr_policy policy;
-    *out = (core_policies){0};
+    bool changed = false;
     if (!core_headers_open(core_get(start, state->str_headers), &headers) ||
         !core_headers_open(asked, &asked_headers) || !settle(&headers, &policy))
         return false;
-    out->reason = policy.reason;
-    if (policy.reason)
-        return true;
     const hr_policy_client client = {asked_host(&asked_headers), events_path};
     PyObject *list = PySequence_List(headers.object);
-    for (Py_ssize_t i = 0; list && i < headers.size; i++) {
-        if (!rewrite(list, i, &policy, client))
-            Py_CLEAR(list);
-    }
-    PyObject *nonce =
-        list ? PyBytes_FromStringAndSize(policy.nonce.data, (Py_ssize_t)policy.nonce.size) : NULL;
-    if (!nonce) {
+    PyObject *nonce = PyBytes_FromStringAndSize(policy.nonce.data, (Py_ssize_t)policy.nonce.size);
+    if (!nonce || !rewrite_all(list, &policy, client, &changed)) {
         Py_XDECREF(list);
+        Py_XDECREF(nonce);
         return false;
     }
-    out->headers = list;
-    out->nonce = nonce;
+    if (!changed)
+        Py_CLEAR(list);
+    *out = (core_policies){list, nonce, policy.reason};
     return true;
 }

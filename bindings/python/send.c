@@ -206,10 +206,10 @@ static PyObject *send_start(core_send *send, PyObject *message)
     core_policies policies = {0};
     if (has_policy && !read_policies(send, message, &policies))
         return pass_all(send, message);
+    core_set(&send->headers, policies.headers);
+    core_set(&send->nonce, policies.nonce);
     if (policies.reason)
         return refuse(send, message, policies.reason);
-    send->headers = policies.headers;
-    send->nonce = policies.nonce;
     if (is_head(send))
         return page == HR_PAGE_YES ? head_start(send, message) : pass_all(send, message);
     core_decoder_init(&send->decoder, send->response.coding);

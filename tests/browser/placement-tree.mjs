@@ -28,33 +28,25 @@ const findScripts = (document, cursor) => {
 const attributes = ({ attrs = [] }) =>
   attrs.map(({ namespace, prefix, name, value }) => [namespace, prefix, name, value]);
 
-/** All of a node but its children. */
-const own = (node) => [
-  node.nodeName,
-  node.namespaceURI,
-  node.mode,
-  node.value ?? node.data,
-  node.name,
-  node.publicId,
-  node.systemId,
-  Boolean(node.content),
-  children(node).length,
-  ...attributes(node).flat(),
-];
+const FIELDS = ['nodeName', 'namespaceURI', 'mode', 'value', 'data', 'name', 'publicId', 'systemId'];
 
-const isSame = (a, b) => {
-  const [one, other] = [own(a), own(b)];
-  return one.length === other.length && one.every((part, index) => part === other[index]);
-};
+/** Two nodes are the same but for what is in them. */
+const isSame = (a, b) =>
+  FIELDS.every((field) => a[field] === b[field]) &&
+  a.attrs?.length === b.attrs?.length &&
+  Boolean(a.content) === Boolean(b.content) &&
+  children(a).length === children(b).length &&
+  (!a.attrs?.length || JSON.stringify(attributes(a)) === JSON.stringify(attributes(b)));
 
-const describe = (node) => JSON.stringify(own(node)).slice(0, 200);
+const describe = (node) =>
+  JSON.stringify([...FIELDS.map((field) => node[field]), attributes(node), children(node).length]);
 
 /** The first difference between two trees in document order, or undefined. */
 export const treeDifference = (plain, other) => {
   const rest = [[plain, other]];
   while (rest.length) {
     const [a, b] = rest.pop();
-    if (!isSame(a, b)) return `${describe(b)} where ${describe(a)} was`;
+    if (!isSame(a, b)) return `${describe(b)} instead of ${describe(a)}`;
     const [inA, inB] = [children(a), children(b)];
     for (let index = inA.length - 1; index >= 0; index--) rest.push([inA[index], inB[index]]);
   }
