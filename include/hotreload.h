@@ -236,10 +236,14 @@ hr_status hr_wire_add_root(hr_wire *wire, hr_bytes path);
  * root). The longest directory wins, then the first added. Copies. HR_NOMEM, HR_INVALID. */
 hr_status hr_wire_add_served(hr_wire *wire, hr_bytes directory, hr_bytes url);
 
+/* Whether pages are to morph what has changed in, instead of being reloaded; at first not. */
+void hr_wire_set_morph(hr_wire *wire, bool morph);
+
 /* Append one whole event to `out`; HR_NOMEM leaves it as it was.
  *
- * hello: `event: hello`, the first of a connection, with boot and cursor; `reload` says that what
- * happened since the cursor the client came with is unknown, so that only a reload is right.
+ * hello: `event: hello`, the first of a connection, with boot and cursor, and whether to morph;
+ * `reload` says that what happened since the cursor the client came with is unknown, so that only a
+ * reload is right.
  * changes: an unnamed event; JSON with type ("css" or "reload"), timestamp, files, changes.
  * shutdown: an unnamed event of type "shutdown".
  * heartbeat: a comment. retry: milliseconds until a native reconnect. */

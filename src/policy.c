@@ -2,17 +2,15 @@
  * Content Security Policy Level 3, as far as it decides whether one script of the page's own origin
  * runs and may connect to that origin. Its sections are named _so_.
  *
- * The tag comes from the parser and has an address and perhaps a nonce, so that:
+ * The tag comes from the parser. With 'strict-dynamic' nothing but a nonce lets it run (_Script
+ * directives pre-request check_), and to add one takes nothing away, for 'unsafe-inline' is off
+ * there already (_Does a source list allow all inline behavior for type?_). Without it an address
+ * will do, beside whatever else is in the list, whereas a nonce might switch an 'unsafe-inline' off
+ * and the page's own scripts with it.
  *
- *   - with 'strict-dynamic' only a nonce lets it run (_Script directives pre-request check_). Adding
- *     one takes nothing away, for 'unsafe-inline' is off there already (_Does a source list allow
- *     all inline behavior for type?_);
- *   - without it an address will do, beside whatever else is in the list. A nonce would not always:
- *     it would switch an 'unsafe-inline' off.
- *
- * So nonces are added under 'strict-dynamic' only, and one that is there is used rather than an
- * address added. What is not understood counts as not allowing anything: then something is added
- * that was not needed, which does no harm.
+ * So a nonce is added under 'strict-dynamic' only, and an address only where the tag's nonce is not
+ * in the list. What is not understood counts as allowing nothing: then something is added that was
+ * not needed, which does no harm.
  */
 #include <assert.h>
 #include <errno.h>

@@ -24,6 +24,7 @@ struct hr_wire {
     size_t root_count;
     served *served;
     size_t served_count;
+    bool morph;
 };
 
 /* Appends until something fails, then does nothing: one check at the end serves a whole event. */
@@ -349,6 +350,11 @@ static hr_status send_event(writer *data, const char *event, const hr_cursor *cu
     return status;
 }
 
+void hr_wire_set_morph(hr_wire *wire, bool morph)
+{
+    wire->morph = morph;
+}
+
 hr_status hr_wire_hello(const hr_wire *wire, hr_cursor cursor, bool reload, hr_buffer *out)
 {
     char text[HR_CURSOR_SIZE];
@@ -359,7 +365,8 @@ hr_status hr_wire_hello(const hr_wire *wire, hr_cursor cursor, bool reload, hr_b
     put(&to, text, 16);
     put_text(&to, "\",\"cursor\":\"");
     put(&to, text, sizeof text);
-    put_text(&to, reload ? "\",\"reload\":true}" : "\",\"reload\":false}");
+    put_text(&to, reload ? "\",\"reload\":true" : "\",\"reload\":false");
+    put_text(&to, wire->morph ? ",\"morph\":true}" : "}");
     return send_event(&to, "hello", &cursor, out);
 }
 

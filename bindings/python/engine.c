@@ -149,7 +149,7 @@ static bool open_engine(core_engine *engine, hr_bytes base, int polling, double 
 static PyObject *engine_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {"roots",         "base",    "served", "polling",
-                            "poll_interval", "exclude", "boot",   NULL};
+                            "poll_interval", "exclude", "boot",   "morph",  NULL};
     PyObject *roots;
     PyObject *served;
     PyObject *exclude;
@@ -158,9 +158,10 @@ static PyObject *engine_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
     int polling;
     double poll_interval;
     unsigned long long boot;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!$SO!idO!K", names, &PyList_Type, &roots,
+    int morph;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!$SO!idO!Kp", names, &PyList_Type, &roots,
                                      &base_object, &PyList_Type, &served, &polling, &poll_interval,
-                                     &PyList_Type, &exclude, &boot))
+                                     &PyList_Type, &exclude, &boot, &morph))
         return NULL;
     if (!core_bytes(base_object, &base))
         return NULL;
@@ -180,6 +181,7 @@ static PyObject *engine_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
         Py_DECREF(self);
         return NULL;
     }
+    hr_wire_set_morph(engine->wire, morph);
     return self;
 }
 

@@ -31,6 +31,7 @@ class Config:
     """Patterns of gitignore; those of `include` follow with a "!"."""
     allowed_hosts: tuple[str, ...]
     """In lower case."""
+    morph: bool
     base: str
     """The working directory when this was made."""
 
@@ -43,6 +44,7 @@ def make_config(
     exclude: Iterable[str],
     include: Iterable[str],
     allowed_hosts: Iterable[str],
+    morph: bool,
 ) -> Config:
     """Check the options. TypeError or ValueError name the one that is wrong."""
     base = os.getcwd()
@@ -58,6 +60,7 @@ def make_config(
         allowed_hosts=tuple(
             _host(item) for item in _strings("allowed_hosts", allowed_hosts, "dev.example.com")
         ),
+        morph=_morph(morph),
         base=base,
     )
 
@@ -125,6 +128,14 @@ def _polling(value: object) -> bool | None:
         raise TypeError(
             "polling must be True (always), False (never) or None (where it is needed), "
             f"not {value!r}"
+        )
+    return value
+
+
+def _morph(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(
+            f"morph must be True (change the page in place) or False (reload it), not {value!r}"
         )
     return value
 

@@ -22,6 +22,7 @@ def HotReloadMiddleware(
     exclude: Iterable[str] = (),
     include: Iterable[str] = (),
     allowed_hosts: Iterable[str] = (),
+    morph: bool = False,
     enabled: bool = True,
 ) -> ASGIApp:
     """Wrap any ASGI application, or be one of Starlette's middlewares::
@@ -34,6 +35,6 @@ def HotReloadMiddleware(
     for a Starlette application: it also covers the page that shows an error.
     """
     config = make_config(
-        watch_dirs, events_path, poll_interval, polling, exclude, include, allowed_hosts
+        watch_dirs, events_path, poll_interval, polling, exclude, include, allowed_hosts, morph
     )
     return Runtime(config, app).wrap(app) if enabled else app

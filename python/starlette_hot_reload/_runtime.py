@@ -165,6 +165,7 @@ class Runtime:
             poll_interval=min(max(config.poll_interval, 0.001), 86400),
             exclude=[os.fsencode(pattern) for pattern in exclude],
             boot=run_id(self.server),
+            morph=config.morph,
         )
         self._say_started(directories)
         try:

@@ -35,6 +35,8 @@ class HotReload:
             directory is not looked at, so the directory has to be included too.
         allowed_hosts: Names under which browsers may connect besides localhost and the address
             that the server is bound to: "dev.example.com", "*.example.com" or "*".
+        morph: Change the page in place where a template has changed, keeping focus, typed text,
+            scroll positions and what is open or playing, instead of reloading it.
 
     Raises:
         TypeError, ValueError: An argument is not what it should be; the message says which.
@@ -51,9 +53,10 @@ class HotReload:
         exclude: Iterable[str] = (),
         include: Iterable[str] = (),
         allowed_hosts: Iterable[str] = (),
+        morph: bool = False,
     ) -> None:
         self._config = make_config(
-            watch_dirs, events_path, poll_interval, polling, exclude, include, allowed_hosts
+            watch_dirs, events_path, poll_interval, polling, exclude, include, allowed_hosts, morph
         )
 
     def setup(self, app: Starlette) -> None:
@@ -84,6 +87,7 @@ async def hot_reload(
     exclude: Iterable[str] = (),
     include: Iterable[str] = (),
     allowed_hosts: Iterable[str] = (),
+    morph: bool = False,
 ) -> AsyncIterator[None]:
     """Hot reload for as long as this lasts, for use in a lifespan::
 
@@ -96,7 +100,7 @@ async def hot_reload(
     `inject_before_body` is accepted for compatibility and has no effect.
     """
     config = make_config(
-        watch_dirs, events_path, poll_interval, polling, exclude, include, allowed_hosts
+        watch_dirs, events_path, poll_interval, polling, exclude, include, allowed_hosts, morph
     )
     _check_app(app)
     if not app.debug:

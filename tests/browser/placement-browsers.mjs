@@ -49,7 +49,10 @@ export const sample = () => {
  * @returns {string[]} what is wrong; empty: nothing
  */
 export const compareInPage = (tag, documents) => {
-  const parse = (text) => new DOMParser().parseFromString(text, 'text/html');
+  // DOMParser takes a shortcut through simple markup, which differs from what a navigation does:
+  // Chromium keeps `&#32;` before everything else, WebKit knows no quirks mode there. A comment at
+  // the very start changes nothing and keeps both from it.
+  const parse = (text) => new DOMParser().parseFromString(`<!---->${text}`, 'text/html');
 
   const own = (node) => [
     node.nodeType,

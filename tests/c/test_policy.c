@@ -137,30 +137,32 @@ static void assert_rows(const struct row *rows, size_t count)
 static void test_policy_that_allows_all_is_left_alone(void **state)
 {
     static const struct row rows[] = {
-        {{""}},
-        {{" ;, ;"}},
-        {{"img-src 'none'; script-src-attr 'none'; worker-src 'none'; style-src-elem 'none'"}},
-        {{"default-src 'self'"}},
-        {{"default-src *"}},
-        {{"default-src http:"}},
-        {{"DEFAULT-SRC\t'SELF'\t; object-src 'none'"}},
-        {{"default-src 'none'; script-src 'self'; connect-src 'self'"}},
-        {{"default-src 'none'; script-src-elem 'self'; script-src 'none'; connect-src HTTP:"}},
-        {{"script-src https://cdn.example 'self' 'unsafe-inline'"}},
-        {{"script-src 'self' 'nonce-a' 'sha256-b'"}},
-        {{"connect-src 'self' 'strict-dynamic'"}},
-        {{"script-src 'none' 'self'"}},
-        {{"script-src " SCRIPT "; connect-src " CONNECT}},
-        {{"script-src http://" SCRIPT "; connect-src HTTP://" CONNECT}},
-        {{"script-src localhost:8000; connect-src localhost:8000/"}},
-        {{"script-src http://localhost:8000; connect-src http://localhost:8000/"}},
-        {{"script-src 'self'; script-src 'none'; Script-Src-Elem 'self'; script-src-elem"}},
-        {{"script-src 'self', connect-src 'self'"}},
-        {{"require-trusted-types-for 'script'; trusted-types a; report-uri /r"}},
-        {{"script-src 'nonce-YWJj' 'unsafe-inline' https:"}, {0}, "YWJj"},
-        {{"script-src 'NONCE-YWJj' 'Strict-Dynamic'"}, {0}, "YWJj"},
-        {{"script-src 'strict-dynamic' 'nonce-a-_/+=='"}, {0}, "a-_/+=="},
-        {{"?script-src 'nonce-a'; connect-src 'self'"}, {0}, "a"},
+        {.in = {""}},
+        {.in = {" ;, ;"}},
+        {.in =
+             {"img-src 'none'; script-src-attr 'none'; worker-src 'none'; style-src-elem 'none'"}},
+        {.in = {"default-src 'self'"}},
+        {.in = {"default-src *"}},
+        {.in = {"default-src http:"}},
+        {.in = {"DEFAULT-SRC\t'SELF'\t; object-src 'none'"}},
+        {.in = {"default-src 'none'; script-src 'self'; connect-src 'self'"}},
+        {.in =
+             {"default-src 'none'; script-src-elem 'self'; script-src 'none'; connect-src HTTP:"}},
+        {.in = {"script-src https://cdn.example 'self' 'unsafe-inline'"}},
+        {.in = {"script-src 'self' 'nonce-a' 'sha256-b'"}},
+        {.in = {"connect-src 'self' 'strict-dynamic'"}},
+        {.in = {"script-src 'none' 'self'"}},
+        {.in = {"script-src " SCRIPT "; connect-src " CONNECT}},
+        {.in = {"script-src http://" SCRIPT "; connect-src HTTP://" CONNECT}},
+        {.in = {"script-src localhost:8000; connect-src localhost:8000/"}},
+        {.in = {"script-src http://localhost:8000; connect-src http://localhost:8000/"}},
+        {.in = {"script-src 'self'; script-src 'none'; Script-Src-Elem 'self'; script-src-elem"}},
+        {.in = {"script-src 'self', connect-src 'self'"}},
+        {.in = {"require-trusted-types-for 'script'; trusted-types a; report-uri /r"}},
+        {.in = {"script-src 'nonce-YWJj' 'unsafe-inline' https:"}, .nonce = "YWJj"},
+        {.in = {"script-src 'NONCE-YWJj' 'Strict-Dynamic'"}, .nonce = "YWJj"},
+        {.in = {"script-src 'strict-dynamic' 'nonce-a-_/+=='"}, .nonce = "a-_/+=="},
+        {.in = {"?script-src 'nonce-a'; connect-src 'self'"}, .nonce = "a"},
     };
     assert_rows(rows, COUNT(rows));
 }
@@ -188,23 +190,26 @@ static void test_other_headers_are_ignored(void **state)
 static void test_address_is_added_where_addresses_count(void **state)
 {
     static const struct row rows[] = {
-        {{"script-src https://cdn.example"}, {"script-src https://cdn.example " SCRIPT}},
-        {{"script-src-elem data:; script-src 'self'"},
-         {"script-src-elem data: " SCRIPT "; script-src 'self'"}},
-        {{"script-src 'unsafe-inline'"}, {"script-src 'unsafe-inline' " SCRIPT}},
-        {{"script-src 'unsafe-inline' https: ; img-src *"},
-         {"script-src 'unsafe-inline' https: " SCRIPT " ; img-src *"}},
-        {{"script-src 'sha256-YWJj' 'unsafe-hashes' 'unsafe-inline'"},
-         {"script-src 'sha256-YWJj' 'unsafe-hashes' 'unsafe-inline' " SCRIPT}},
-        {{"script-src 'report-sample'"}, {"script-src 'report-sample' " SCRIPT}},
-        {{"connect-src wss: https:"}, {"connect-src wss: https: " CONNECT}},
-        {{"connect-src 'nonce-a'"}, {"connect-src 'nonce-a' " CONNECT}},
-        {{"connect-src " SCRIPT}, {"connect-src " SCRIPT " " CONNECT}},
-        {{"script-src localhost http://localhost:80000 https://localhost:8000"},
-         {"script-src localhost http://localhost:80000 https://localhost:8000 " SCRIPT}},
-        {{"connect-src a; script-src b"}, {"connect-src a " CONNECT "; script-src b " SCRIPT}},
-        {{"script-src b; connect-src a;"}, {"script-src b " SCRIPT "; connect-src a " CONNECT ";"}},
-        {{"\tScript-Src\f\ta  b \r;"}, {"\tScript-Src\f\ta  b " SCRIPT " \r;"}},
+        {.in = {"script-src https://cdn.example"},
+         .out = {"script-src https://cdn.example " SCRIPT}},
+        {.in = {"script-src-elem data:; script-src 'self'"},
+         .out = {"script-src-elem data: " SCRIPT "; script-src 'self'"}},
+        {.in = {"script-src 'unsafe-inline'"}, .out = {"script-src 'unsafe-inline' " SCRIPT}},
+        {.in = {"script-src 'unsafe-inline' https: ; img-src *"},
+         .out = {"script-src 'unsafe-inline' https: " SCRIPT " ; img-src *"}},
+        {.in = {"script-src 'sha256-YWJj' 'unsafe-hashes' 'unsafe-inline'"},
+         .out = {"script-src 'sha256-YWJj' 'unsafe-hashes' 'unsafe-inline' " SCRIPT}},
+        {.in = {"script-src 'report-sample'"}, .out = {"script-src 'report-sample' " SCRIPT}},
+        {.in = {"connect-src wss: https:"}, .out = {"connect-src wss: https: " CONNECT}},
+        {.in = {"connect-src 'nonce-a'"}, .out = {"connect-src 'nonce-a' " CONNECT}},
+        {.in = {"connect-src " SCRIPT}, .out = {"connect-src " SCRIPT " " CONNECT}},
+        {.in = {"script-src localhost http://localhost:80000 https://localhost:8000"},
+         .out = {"script-src localhost http://localhost:80000 https://localhost:8000 " SCRIPT}},
+        {.in = {"connect-src a; script-src b"},
+         .out = {"connect-src a " CONNECT "; script-src b " SCRIPT}},
+        {.in = {"script-src b; connect-src a;"},
+         .out = {"script-src b " SCRIPT "; connect-src a " CONNECT ";"}},
+        {.in = {"\tScript-Src\f\ta  b \r;"}, .out = {"\tScript-Src\f\ta  b " SCRIPT " \r;"}},
     };
     assert_rows(rows, COUNT(rows));
 }
@@ -212,15 +217,16 @@ static void test_address_is_added_where_addresses_count(void **state)
 static void test_none_gives_way_where_it_counts(void **state)
 {
     static const struct row rows[] = {
-        {{"script-src 'none'"}, {"script-src " SCRIPT}},
-        {{"script-src\t'None'\t;"}, {"script-src\t" SCRIPT "\t;"}},
-        {{"script-src"}, {"script-src " SCRIPT}},
-        {{"script-src ;connect-src"}, {"script-src " SCRIPT " ;connect-src " CONNECT}},
-        {{"connect-src 'none'"}, {"connect-src " CONNECT}},
-        {{"connect-src 'none';script-src 'none'"}, {"connect-src " CONNECT ";script-src " SCRIPT}},
+        {.in = {"script-src 'none'"}, .out = {"script-src " SCRIPT}},
+        {.in = {"script-src\t'None'\t;"}, .out = {"script-src\t" SCRIPT "\t;"}},
+        {.in = {"script-src"}, .out = {"script-src " SCRIPT}},
+        {.in = {"script-src ;connect-src"}, .out = {"script-src " SCRIPT " ;connect-src " CONNECT}},
+        {.in = {"connect-src 'none'"}, .out = {"connect-src " CONNECT}},
+        {.in = {"connect-src 'none';script-src 'none'"},
+         .out = {"connect-src " CONNECT ";script-src " SCRIPT}},
         /* not alone, it means nothing */
-        {{"script-src 'none' 'none'"}, {"script-src 'none' 'none' " SCRIPT}},
-        {{"script-src a 'none'"}, {"script-src a 'none' " SCRIPT}},
+        {.in = {"script-src 'none' 'none'"}, .out = {"script-src 'none' 'none' " SCRIPT}},
+        {.in = {"script-src a 'none'"}, .out = {"script-src a 'none' " SCRIPT}},
     };
     assert_rows(rows, COUNT(rows));
 }
@@ -228,30 +234,32 @@ static void test_none_gives_way_where_it_counts(void **state)
 static void test_default_is_not_widened(void **state)
 {
     static const struct row rows[] = {
-        {{"default-src 'none'"},
-         {"default-src 'none'; script-src " SCRIPT "; connect-src " CONNECT}},
-        {{"default-src"}, {"default-src; script-src " SCRIPT "; connect-src " CONNECT}},
-        {{" default-src 'none' ; , img-src *"},
-         {" default-src 'none' ; script-src " SCRIPT "; connect-src " CONNECT " , img-src *"}},
-        {{"default-src https:  data: 'unsafe-inline' 'unsafe-eval' 'report-sample'"},
-         {"default-src https:  data: 'unsafe-inline' 'unsafe-eval' 'report-sample'; "
-          "script-src https: data: 'unsafe-inline' 'unsafe-eval' 'report-sample' " SCRIPT
-          "; connect-src https: data: " CONNECT}},
-        {{"default-src 'sha256-a' b; connect-src 'self';"},
-         {"default-src 'sha256-a' b; connect-src 'self'; script-src 'sha256-a' b " SCRIPT}},
-        {{"default-src 'nonce-a'; img-src *"},
-         {"default-src 'nonce-a'; img-src *; connect-src " CONNECT},
-         "a"},
-        {{"default-src 'none'; script-src 'none'"},
-         {"default-src 'none'; script-src " SCRIPT "; connect-src " CONNECT}},
-        {{"connect-src 'none'; default-src 'none'"},
-         {"connect-src " CONNECT "; default-src 'none'; script-src " SCRIPT}},
-        {{"default-src 'none'; connect-src 'none'"},
-         {"default-src 'none'; connect-src " CONNECT "; script-src " SCRIPT}},
-        {{"default-src 'self' 'strict-dynamic'"},
-         {"default-src 'self' 'strict-dynamic'; "
-          "script-src 'self' 'strict-dynamic' 'nonce-" FRESH "'"},
-         FRESH},
+        {.in = {"default-src 'none'"},
+         .out = {"default-src 'none'; script-src " SCRIPT "; connect-src " CONNECT}},
+        {.in = {"default-src"},
+         .out = {"default-src; script-src " SCRIPT "; connect-src " CONNECT}},
+        {.in = {" default-src 'none' ; , img-src *"},
+         .out = {" default-src 'none' ; script-src " SCRIPT "; connect-src " CONNECT
+                 " , img-src *"}},
+        {.in = {"default-src https:  data: 'unsafe-inline' 'unsafe-eval' 'report-sample'"},
+         .out = {"default-src https:  data: 'unsafe-inline' 'unsafe-eval' 'report-sample'; "
+                 "script-src https: data: 'unsafe-inline' 'unsafe-eval' 'report-sample' " SCRIPT
+                 "; connect-src https: data: " CONNECT}},
+        {.in = {"default-src 'sha256-a' b; connect-src 'self';"},
+         .out = {"default-src 'sha256-a' b; connect-src 'self'; script-src 'sha256-a' b " SCRIPT}},
+        {.in = {"default-src 'nonce-a'; img-src *"},
+         .out = {"default-src 'nonce-a'; img-src *; connect-src " CONNECT},
+         .nonce = "a"},
+        {.in = {"default-src 'none'; script-src 'none'"},
+         .out = {"default-src 'none'; script-src " SCRIPT "; connect-src " CONNECT}},
+        {.in = {"connect-src 'none'; default-src 'none'"},
+         .out = {"connect-src " CONNECT "; default-src 'none'; script-src " SCRIPT}},
+        {.in = {"default-src 'none'; connect-src 'none'"},
+         .out = {"default-src 'none'; connect-src " CONNECT "; script-src " SCRIPT}},
+        {.in = {"default-src 'self' 'strict-dynamic'"},
+         .out = {"default-src 'self' 'strict-dynamic'; "
+                 "script-src 'self' 'strict-dynamic' 'nonce-" FRESH "'"},
+         .nonce = FRESH},
     };
     assert_rows(rows, COUNT(rows));
 }
@@ -259,22 +267,23 @@ static void test_default_is_not_widened(void **state)
 static void test_nonce_is_added_under_strict_dynamic_only(void **state)
 {
     static const struct row rows[] = {
-        {{"script-src 'strict-dynamic' 'self' * http: " SCRIPT},
-         {"script-src 'strict-dynamic' 'self' * http: " SCRIPT " 'nonce-" FRESH "'"},
-         FRESH},
-        {{"script-src 'unsafe-inline' 'Strict-Dynamic'; connect-src 'none'"},
-         {"script-src 'unsafe-inline' 'Strict-Dynamic' 'nonce-" FRESH "'; connect-src " CONNECT},
-         FRESH},
-        {{"script-src 'strict-dynamic' 'sha256-YWJj'"},
-         {"script-src 'strict-dynamic' 'sha256-YWJj' 'nonce-" FRESH "'"},
-         FRESH},
-        {{"?script-src 'strict-dynamic'"},
-         {"script-src 'strict-dynamic' 'nonce-" FRESH "'"},
-         FRESH},
+        {.in = {"script-src 'strict-dynamic' 'self' * http: " SCRIPT},
+         .out = {"script-src 'strict-dynamic' 'self' * http: " SCRIPT " 'nonce-" FRESH "'"},
+         .nonce = FRESH},
+        {.in = {"script-src 'unsafe-inline' 'Strict-Dynamic'; connect-src 'none'"},
+         .out = {"script-src 'unsafe-inline' 'Strict-Dynamic' 'nonce-" FRESH
+                 "'; connect-src " CONNECT},
+         .nonce = FRESH},
+        {.in = {"script-src 'strict-dynamic' 'sha256-YWJj'"},
+         .out = {"script-src 'strict-dynamic' 'sha256-YWJj' 'nonce-" FRESH "'"},
+         .nonce = FRESH},
+        {.in = {"?script-src 'strict-dynamic'"},
+         .out = {"script-src 'strict-dynamic' 'nonce-" FRESH "'"},
+         .nonce = FRESH},
         /* no policy asks for the nonce that is there */
-        {{"script-src 'self' 'nonce-a'", "script-src 'strict-dynamic'"},
-         {NULL, "script-src 'strict-dynamic' 'nonce-" FRESH "'"},
-         FRESH},
+        {.in = {"script-src 'self' 'nonce-a'", "script-src 'strict-dynamic'"},
+         .out = {NULL, "script-src 'strict-dynamic' 'nonce-" FRESH "'"},
+         .nonce = FRESH},
     };
     assert_rows(rows, COUNT(rows));
 }
@@ -296,29 +305,30 @@ static void test_what_is_no_nonce_is_not_used(void **state)
 static void test_one_nonce_serves_all_policies(void **state)
 {
     static const struct row rows[] = {
-        {{"script-src 'nonce-a'", "script-src 'strict-dynamic'"},
-         {NULL, "script-src 'strict-dynamic' 'nonce-a'"},
-         "a"},
-        {{"script-src 'strict-dynamic'", "script-src 'nonce-a'"},
-         {"script-src 'strict-dynamic' 'nonce-a'"},
-         "a"},
-        {{"script-src 'strict-dynamic' 'nonce-a', script-src 'nonce-b' 'strict-dynamic'"},
-         {"script-src 'strict-dynamic' 'nonce-a', script-src 'nonce-b' 'strict-dynamic' 'nonce-a'"},
-         "a"},
+        {.in = {"script-src 'nonce-a'", "script-src 'strict-dynamic'"},
+         .out = {NULL, "script-src 'strict-dynamic' 'nonce-a'"},
+         .nonce = "a"},
+        {.in = {"script-src 'strict-dynamic'", "script-src 'nonce-a'"},
+         .out = {"script-src 'strict-dynamic' 'nonce-a'"},
+         .nonce = "a"},
+        {.in = {"script-src 'strict-dynamic' 'nonce-a', script-src 'nonce-b' 'strict-dynamic'"},
+         .out = {"script-src 'strict-dynamic' 'nonce-a', script-src 'nonce-b' 'strict-dynamic' "
+                 "'nonce-a'"},
+         .nonce = "a"},
         /* where an address will do */
-        {{"script-src 'nonce-a', script-src 'nonce-b'"},
-         {"script-src 'nonce-a', script-src 'nonce-b' " SCRIPT},
-         "a"},
-        {{"script-src 'nonce-a' 'nonce-b'", "script-src 'nonce-c' 'nonce-a'"}, {0}, "a"},
+        {.in = {"script-src 'nonce-a', script-src 'nonce-b'"},
+         .out = {"script-src 'nonce-a', script-src 'nonce-b' " SCRIPT},
+         .nonce = "a"},
+        {.in = {"script-src 'nonce-a' 'nonce-b'", "script-src 'nonce-c' 'nonce-a'"}, .nonce = "a"},
         /* rather one of an enforced policy */
-        {{"?script-src 'strict-dynamic' 'nonce-a'", "script-src 'nonce-b'",
-          "script-src 'nonce-c' 'strict-dynamic'"},
-         {"script-src 'strict-dynamic' 'nonce-a' 'nonce-b'", NULL,
-          "script-src 'nonce-c' 'strict-dynamic' 'nonce-b'"},
-         "b"},
-        {{"?script-src 'nonce-a'", "?script-src 'nonce-b'", "script-src 'unsafe-inline'"},
-         {NULL, "script-src 'nonce-b' " SCRIPT, "script-src 'unsafe-inline' " SCRIPT},
-         "a"},
+        {.in = {"?script-src 'strict-dynamic' 'nonce-a'", "script-src 'nonce-b'",
+                "script-src 'nonce-c' 'strict-dynamic'"},
+         .out = {"script-src 'strict-dynamic' 'nonce-a' 'nonce-b'", NULL,
+                 "script-src 'nonce-c' 'strict-dynamic' 'nonce-b'"},
+         .nonce = "b"},
+        {.in = {"?script-src 'nonce-a'", "?script-src 'nonce-b'", "script-src 'unsafe-inline'"},
+         .out = {NULL, "script-src 'nonce-b' " SCRIPT, "script-src 'unsafe-inline' " SCRIPT},
+         .nonce = "a"},
     };
     assert_rows(rows, COUNT(rows));
 }
@@ -326,11 +336,11 @@ static void test_one_nonce_serves_all_policies(void **state)
 static void test_each_policy_is_looked_at(void **state)
 {
     static const struct row rows[] = {
-        {{"script-src 'self'", "?script-src 'none'", "connect-src 'none'"},
-         {NULL, "script-src " SCRIPT, "connect-src " CONNECT}},
-        {{",script-src 'none' , ,connect-src 'none';,default-src 'none',"},
-         {",script-src " SCRIPT " , ,connect-src " CONNECT
-          ";,default-src 'none'; script-src " SCRIPT "; connect-src " CONNECT ","}},
+        {.in = {"script-src 'self'", "?script-src 'none'", "connect-src 'none'"},
+         .out = {NULL, "script-src " SCRIPT, "connect-src " CONNECT}},
+        {.in = {",script-src 'none' , ,connect-src 'none';,default-src 'none',"},
+         .out = {",script-src " SCRIPT " , ,connect-src " CONNECT
+                 ";,default-src 'none'; script-src " SCRIPT "; connect-src " CONNECT ","}},
     };
     assert_rows(rows, COUNT(rows));
 }
@@ -338,15 +348,16 @@ static void test_each_policy_is_looked_at(void **state)
 static void test_first_directive_of_a_name_counts(void **state)
 {
     static const struct row rows[] = {
-        {{"script-src 'none'; SCRIPT-SRC 'self'; script-src 'none'"},
-         {"script-src " SCRIPT "; SCRIPT-SRC 'self'; script-src 'none'"}},
-        {{"connect-src; connect-src *"}, {"connect-src " CONNECT "; connect-src *"}},
+        {.in = {"script-src 'none'; SCRIPT-SRC 'self'; script-src 'none'"},
+         .out = {"script-src " SCRIPT "; SCRIPT-SRC 'self'; script-src 'none'"}},
+        {.in = {"connect-src; connect-src *"}, .out = {"connect-src " CONNECT "; connect-src *"}},
         /* one that is not ASCII does not count at all */
-        {{"script-src 'self' \xc3\xa9; script-src 'none'"},
-         {"script-src 'self' \xc3\xa9; script-src " SCRIPT}},
-        {{"connect-src 'self'\x80; default-src 'none'; script-src 'self'"},
-         {"connect-src 'self'\x80; default-src 'none'; script-src 'self'; connect-src " CONNECT}},
-        {{"script-src 'none' \xff"}},
+        {.in = {"script-src 'self' \xc3\xa9; script-src 'none'"},
+         .out = {"script-src 'self' \xc3\xa9; script-src " SCRIPT}},
+        {.in = {"connect-src 'self'\x80; default-src 'none'; script-src 'self'"},
+         .out = {"connect-src 'self'\x80; default-src 'none'; script-src 'self'; "
+                 "connect-src " CONNECT}},
+        {.in = {"script-src 'none' \xff"}},
     };
     assert_rows(rows, COUNT(rows));
 }

@@ -336,6 +336,19 @@ static void test_changes_are_unnamed_and_numbered(void **state)
     hr_wire_free(wire);
 }
 
+static void test_hello_says_that_pages_morph(void **state)
+{
+    hr_wire *wire = new_wire("/srv");
+    hr_buffer out = {0};
+    hr_wire_set_morph(wire, true);
+    assert_int_equal(hr_wire_hello(wire, cursor, false, &out), HR_OK);
+    struct event event = event_read(out.data, out.size);
+    assert_true(json_valid(event.data));
+    assert_memory_equal(json_member(event.data, "morph"), "true", 4);
+    hr_buffer_fini(&out);
+    hr_wire_free(wire);
+}
+
 static void test_hello_says_boot_and_cursor(void **state)
 {
     hr_wire *wire = new_wire("/srv");
@@ -351,6 +364,7 @@ static void test_hello_says_boot_and_cursor(void **state)
         assert_text(json_member(event.data, "cursor"), cursor_text);
         assert_memory_equal(json_member(event.data, "reload"), reload ? "true" : "false",
                             reload ? 4 : 5);
+        assert_null(json_member(event.data, "morph"));
         hr_buffer_fini(&out);
     }
     hr_wire_free(wire);
@@ -470,6 +484,7 @@ int main(void)
         cmocka_unit_test(test_time_is_utc_in_iso_8601),
         cmocka_unit_test(test_changes_are_unnamed_and_numbered),
         cmocka_unit_test(test_hello_says_boot_and_cursor),
+        cmocka_unit_test(test_hello_says_that_pages_morph),
         cmocka_unit_test(test_shutdown_has_the_form_of_changes),
         cmocka_unit_test(test_heartbeat_and_retry_are_no_messages),
         cmocka_unit_test(test_relative_directories_are_refused),

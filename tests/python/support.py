@@ -183,7 +183,13 @@ class Exchange:
 
 
 def make_engine(*roots: Path, boot: int = 1, **options: Any) -> _core.Engine:
-    chosen: dict[str, Any] = {"polling": 0, "poll_interval": 0.05, "exclude": [], "served": []}
+    chosen: dict[str, Any] = {
+        "polling": 0,
+        "poll_interval": 0.05,
+        "exclude": [],
+        "served": [],
+        "morph": False,
+    }
     chosen.update(options)
     base = os.fsencode(roots[0]) if roots else b"/"
     return _core.Engine([os.fsencode(root) for root in roots], base=base, boot=boot, **chosen)

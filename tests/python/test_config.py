@@ -21,6 +21,7 @@ def config(**options: Any) -> Config:
         "exclude": (),
         "include": (),
         "allowed_hosts": (),
+        "morph": False,
         **options,
     }
     return make_config(**chosen)
@@ -55,6 +56,8 @@ BAD: list[tuple[str, Any, type[Exception], str]] = [
     ("poll_interval", -1, ValueError, "more than 0"),
     ("poll_interval", float("nan"), ValueError, "finite"),
     ("poll_interval", float("inf"), ValueError, "finite"),
+    ("morph", 1, TypeError, "morph must be True"),
+    ("morph", None, TypeError, "not None"),
     ("poll_interval", True, TypeError, "number of seconds"),
     ("poll_interval", "0.25", TypeError, "number of seconds"),
     ("poll_interval", None, TypeError, "number of seconds"),

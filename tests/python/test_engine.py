@@ -214,6 +214,7 @@ def test_an_engine_checks_what_it_is_given(
 def test_roots_are_absolute_bytes() -> None:
     options: dict[str, Any] = {
         "base": b"/", "served": [], "polling": 0, "poll_interval": 1.0, "exclude": [], "boot": 1,
+        "morph": False,
     }  # fmt: skip
     with pytest.raises(ValueError, match="relative"):
         _core.Engine([b"relative"], **options)
