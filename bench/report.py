@@ -30,6 +30,8 @@ class Section:
     rows: Sequence[dict[str, Cell]]
 
     def as_text(self) -> str:
+        if not self.rows:
+            return "\n".join([self.title, *(f"  {note}" for note in self.notes)])
         titles = [column.title for column in self.columns]
         body = [[_text(row.get(c.key), c.digits) for c in self.columns] for row in self.rows]
         widths = [max(map(len, cells)) for cells in zip(titles, *body, strict=True)]

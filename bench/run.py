@@ -1,8 +1,9 @@
 """Measures against what one would use instead, side by side in one run. Asserts nothing.
 
-    python bench/run.py [--quick] [save] [watching] [checkout] [requests] [in-process]
+    python bench/run.py [--quick] [PART ...]
 
-Prints the tables and writes them to build/bench.json. See each module for what it measures.
+The parts are save, watching, checkout, requests, in-process and callgrind: see the module of each for
+what it measures. Prints the tables and writes them to build/bench.json.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import callgrind
 import checkout
 import in_process
 import report
@@ -30,6 +32,7 @@ PARTS: dict[str, Callable[[bool], Section]] = {
     "checkout": checkout.run,
     "requests": requests_per_second.run,
     "in-process": in_process.run,
+    "callgrind": callgrind.run,
 }
 OUTPUT = Path(__file__).resolve().parent.parent / "build" / "bench.json"
 

@@ -297,8 +297,8 @@ hr_verdict hr_inject_end(hr_inject *inject);
  * `nonce` is not empty, attribute values escaped. No line break. HR_NOMEM. */
 hr_status hr_tag_format(hr_bytes script_url, hr_cursor cursor, hr_bytes nonce, hr_buffer *out);
 
-/* The first bytes of every tag that hr_tag_format() writes: a page that has them at the place of
- * the tag has it already. Static. */
+/* The first bytes of every tag that hr_tag_format() writes, up to the cursor, whose HR_CURSOR_SIZE
+ * bytes follow: a page that has them at the place of the tag has it already. Static. */
 hr_bytes hr_tag_prefix(void);
 
 /* Policy. */
@@ -354,6 +354,14 @@ typedef enum hr_page {
 typedef struct hr_request {
     uint32_t flags;
 } hr_request;
+
+/* The sizes of the names that each of the functions below looks for, as bits. Headers whose names
+ * have other sizes need not be told. */
+enum {
+    HR_REQUEST_NAMES = 1 << 6 | 1 << 10 | 1 << 11 | 1 << 14 | 1 << 16,
+    HR_REQUEST_ACTION_NAMES = 1 << 5 | 1 << 8 | 1 << 13 | 1 << 15 | 1 << 17,
+    HR_RESPONSE_NAMES = 1 << 4 | 1 << 7 | 1 << 12 | 1 << 13 | 1 << 16 | 1 << 19
+};
 
 void hr_request_init(hr_request *request, hr_bytes method);
 void hr_request_header(hr_request *request, hr_bytes name, hr_bytes value);

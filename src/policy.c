@@ -89,7 +89,8 @@ struct policy {
     hr_bytes values[DIRECTIVES]; /* of the text, where they are or would be; NULL: not there */
 };
 
-/* A directive that is not ASCII does not count, nor does one whose name was there before. */
+/* A directive that is not ASCII does not count, nor does one whose name was there before. Chromium
+ * takes the former for an empty list, which nothing put there could change. */
 static void read_directive(struct policy *policy, hr_bytes text)
 {
     hr_bytes rest = text;
@@ -332,7 +333,8 @@ struct additions {
     hr_bytes nonce_value;
 };
 
-/* `host-part [ ":" port-part ]`, without wildcards. */
+/* `host-part [ ":" port-part ]`, without wildcards. By the standard no IPv4 address but 127.0.0.1
+ * matches; the browsers compare all of them like names. */
 static bool is_writable(hr_bytes host)
 {
     const char *colon = host.size ? memchr(host.data, ':', host.size) : NULL;

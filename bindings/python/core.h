@@ -120,10 +120,18 @@ typedef struct core_headers {
 /* `object` may be NULL. false, without an exception: not a list or a tuple. */
 bool core_headers_open(PyObject *object, core_headers *out);
 
-/* The pair at `index`, borrowed, with its bytes lent; NULL without an exception if it is not a pair
- * of bytes. */
-PyObject *core_headers_at(const core_headers *headers, Py_ssize_t index, hr_bytes *name,
-                          hr_bytes *value);
+/* The pair at `index`, borrowed, with the bytes of its name lent; NULL without an exception if it
+ * is not a pair that begins with bytes. */
+PyObject *core_headers_at(const core_headers *headers, Py_ssize_t index, hr_bytes *name);
+
+/* Is a name of this size one of those in `names`, as bits? */
+static inline bool core_is_among(size_t size, uint32_t names)
+{
+    return size < 32 && names >> size & 1;
+}
+
+/* The bytes of a pair's value. false, without an exception: it has none. */
+bool core_headers_value(PyObject *pair, hr_bytes *value);
 
 /* Notes. */
 
@@ -212,8 +220,10 @@ PyObject *core_decode(core_decoder *decoder, PyObject *chunk);
 /* The cursor of this moment. `engine` is an Engine. */
 hr_cursor core_engine_now(PyObject *engine);
 
-/* Appends the percent-encoded events path of a request. HR_NOMEM. */
-hr_status core_layer_events(PyObject *layer, PyObject *scope, hr_buffer *out);
+/* The percent-encoded events path of a request, and the tag of its page with some cursor and no
+ * nonce; lent until the next call. Of size 0: no memory. */
+hr_bytes core_layer_events(PyObject *layer, PyObject *scope);
+hr_bytes core_layer_tag(PyObject *layer, PyObject *scope);
 
 /* Tells the person, once, why a response to this request has no tag. Raises nothing. */
 void core_layer_warn(PyObject *layer, PyObject *scope, const char *reason);

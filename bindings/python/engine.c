@@ -148,8 +148,8 @@ static bool open_engine(core_engine *engine, hr_bytes base, int polling, double 
 
 static PyObject *engine_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"roots",         "base",    "served", "polling",
-                            "poll_interval", "exclude", "boot",   "morph",  NULL};
+    static char *names[] = {"roots",   "base", "served", "polling", "poll_interval",
+                            "exclude", "boot", "morph",  NULL};
     PyObject *roots;
     PyObject *served;
     PyObject *exclude;

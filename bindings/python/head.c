@@ -1,5 +1,3 @@
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "core.h"
@@ -54,9 +52,14 @@ bool core_head_read(core_state *state, PyObject *start, const hr_request *reques
     for (Py_ssize_t i = 0; i < headers.size; i++) {
         hr_bytes name;
         hr_bytes value;
-        if (!core_headers_at(&headers, i, &name, &value))
+        PyObject *pair = core_headers_at(&headers, i, &name);
+        if (!pair)
             return false;
-        hr_response_header(response, name, value);
+        if (core_is_among(name.size, HR_RESPONSE_NAMES)) {
+            if (!core_headers_value(pair, &value))
+                return false;
+            hr_response_header(response, name, value);
+        }
         *has_policy |= hr_policy_is_header(name);
     }
     return true;
@@ -71,9 +74,10 @@ static bool read_length(const core_headers *headers, uint64_t *out)
     for (Py_ssize_t i = 0; i < headers->size; i++) {
         hr_bytes name;
         hr_bytes value;
-        if (!core_headers_at(headers, i, &name, &value) || !hr_header_is_length(name))
+        PyObject *pair = core_headers_at(headers, i, &name);
+        if (!pair || !hr_header_is_length(name))
             continue;
-        if (found || value.size == 0 || value.size > 18)
+        if (found || !core_headers_value(pair, &value) || value.size == 0 || value.size > 18)
             return false;
         uint64_t length = 0;
         for (size_t k = 0; k < value.size; k++) {
@@ -89,9 +93,14 @@ static bool read_length(const core_headers *headers, uint64_t *out)
 
 static int append_length(PyObject *list, PyObject *pair, uint64_t length)
 {
-    char text[24];
-    int size = snprintf(text, sizeof text, "%" PRIu64, length);
-    PyObject *item = with_value(pair, text, (size_t)size);
+    char text[20];
+    char *end = text + sizeof text;
+    char *at = end;
+    do {
+        *--at = (char)('0' + length % 10);
+        length /= 10;
+    } while (length);
+    PyObject *item = with_value(pair, at, (size_t)(end - at));
     int failed = item ? PyList_Append(list, item) : -1;
     Py_XDECREF(item);
     return failed;
@@ -110,8 +119,7 @@ static PyObject *injected_headers(const core_headers *headers, const hr_response
     int failed = list ? 0 : -1;
     for (Py_ssize_t i = 0; i < headers->size && !failed; i++) {
         hr_bytes name;
-        hr_bytes value;
-        PyObject *pair = core_headers_at(headers, i, &name, &value);
+        PyObject *pair = core_headers_at(headers, i, &name);
         if (!pair || hr_response_header_drops(response, name))
             continue;
         if (!hr_header_is_length(name))
@@ -178,9 +186,10 @@ static hr_bytes asked_host(const core_headers *headers)
     for (Py_ssize_t i = 0; i < headers->size; i++) {
         hr_bytes name;
         hr_bytes value;
-        if (!core_headers_at(headers, i, &name, &value))
+        PyObject *pair = core_headers_at(headers, i, &name);
+        if (!pair)
             continue;
-        if (is_name(name, "host"))
+        if (is_name(name, "host") && core_headers_value(pair, &value))
             host = value;
         else if (is_name(name, "via") || is_name(name, "forwarded") ||
                  (name.size > 11 && memcmp(name.data, "x-forwarded", 11) == 0))
@@ -195,7 +204,8 @@ static bool settle(const core_headers *headers, hr_policy *policy)
     for (Py_ssize_t i = 0; i < headers->size; i++) {
         hr_bytes name;
         hr_bytes value;
-        if (core_headers_at(headers, i, &name, &value) && hr_policy_is_header(name))
+        PyObject *pair = core_headers_at(headers, i, &name);
+        if (pair && hr_policy_is_header(name) && core_headers_value(pair, &value))
             hr_policy_header(policy, name, value);
     }
     return hr_policy_settle(policy) == HR_OK;
@@ -210,8 +220,8 @@ static bool rewrite(PyObject *list, Py_ssize_t index, const hr_policy *policy,
     hr_bytes value;
     hr_buffer out = {0};
     core_headers_open(list, &headers);
-    PyObject *pair = core_headers_at(&headers, index, &name, &value);
-    if (!pair || !hr_policy_is_header(name))
+    PyObject *pair = core_headers_at(&headers, index, &name);
+    if (!pair || !hr_policy_is_header(name) || !core_headers_value(pair, &value))
         return true;
     bool done = hr_policy_rewrite(policy, value, client, &out) == HR_OK;
     if (done && out.size) {

@@ -14,6 +14,9 @@ typedef struct core_layer {
     PyObject *engine;   /* NULL: to be started by the next request */
     PyObject *events_path;
     hr_bytes events; /* lent by `events_path` */
+    PyObject *root;  /* the root_path that what follows is for, or NULL */
+    hr_buffer url;   /* of the events */
+    hr_buffer tag;   /* with no cursor yet */
 } core_layer;
 
 /* Life. */
@@ -89,7 +92,11 @@ static void layer_dealloc(PyObject *self)
     PyTypeObject *type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
     layer_clear(self);
-    Py_CLEAR(((core_layer *)self)->events_path);
+    core_layer *layer = (core_layer *)self;
+    Py_CLEAR(layer->events_path);
+    Py_CLEAR(layer->root);
+    hr_buffer_fini(&layer->url);
+    hr_buffer_fini(&layer->tag);
     PyObject_GC_Del(self);
     Py_DECREF(type);
 }
@@ -172,16 +179,58 @@ static hr_bytes trim_slashes(hr_bytes path)
     return path;
 }
 
-hr_status core_layer_events(PyObject *self, PyObject *scope, hr_buffer *out)
+/* For requests with this root_path, which is a str or NULL. */
+static hr_status make_tag(core_layer *layer, PyObject *root_path)
+{
+    static const char name[] = "/client.js";
+    hr_bytes root = {0};
+    core_text(root_path, &root);
+    core_set(&layer->root, NULL);
+    layer->url.size = 0;
+    layer->tag.size = 0;
+    hr_status status = append_quoted(trim_slashes(root), &layer->url);
+    if (status == HR_OK)
+        status = append_quoted(layer->events, &layer->url);
+    size_t size = layer->url.size;
+    if (status == HR_OK)
+        status = hr_buffer_append(&layer->url, name, sizeof name - 1);
+    if (status == HR_OK)
+        status = hr_tag_format((hr_bytes){layer->url.data, layer->url.size}, (hr_cursor){0},
+                               (hr_bytes){0}, &layer->tag);
+    layer->url.size = status == HR_OK ? size : 0;
+    if (status == HR_OK)
+        core_set(&layer->root, Py_XNewRef(root_path));
+    return status;
+}
+
+static bool same_text(PyObject *a, PyObject *b)
+{
+    hr_bytes first = {0};
+    hr_bytes second = {0};
+    if (a == b)
+        return true;
+    core_text(a, &first);
+    core_text(b, &second);
+    return first.size == second.size &&
+           (!first.size || memcmp(first.data, second.data, first.size) == 0);
+}
+
+static bool prepare(core_layer *layer, PyObject *scope)
+{
+    PyObject *root = core_get(scope, layer->state->str_root_path);
+    return (layer->url.size && same_text(root, layer->root)) || make_tag(layer, root) == HR_OK;
+}
+
+hr_bytes core_layer_events(PyObject *self, PyObject *scope)
 {
     core_layer *layer = (core_layer *)self;
-    hr_bytes root = {0};
-    hr_status status = HR_OK;
-    if (core_text(core_get(scope, layer->state->str_root_path), &root))
-        status = append_quoted(trim_slashes(root), out);
-    if (status == HR_OK)
-        status = append_quoted(layer->events, out);
-    return status;
+    return prepare(layer, scope) ? (hr_bytes){layer->url.data, layer->url.size} : (hr_bytes){0};
+}
+
+hr_bytes core_layer_tag(PyObject *self, PyObject *scope)
+{
+    core_layer *layer = (core_layer *)self;
+    return prepare(layer, scope) ? (hr_bytes){layer->tag.data, layer->tag.size} : (hr_bytes){0};
 }
 
 /* The request. */
@@ -202,6 +251,8 @@ static bool is_ours(core_layer *layer, PyObject *scope)
         return false;
     if (is_below(path, layer->events))
         return true;
+    if (path.size < layer->events.size)
+        return false;
     if (!core_text(core_get(scope, layer->state->str_root_path), &root))
         return false;
     while (root.size && root.data[root.size - 1] == '/')
@@ -233,22 +284,37 @@ static PyObject *started_engine(core_layer *layer, PyObject *scope)
     return engine;
 }
 
-/* What the request says. false: it is not made as it should be. */
-static bool read_request(core_state *state, PyObject *scope, hr_request *request, bool *is_get)
+/* What the request says. */
+typedef struct page_request {
+    hr_request request;
+    uint64_t marked; /* which of the first headers the app of a page may not see as they are */
+    bool is_get;
+} page_request;
+
+/* false: it is not made as it should be. */
+static bool read_request(core_state *state, PyObject *scope, page_request *out)
 {
     hr_bytes method;
     core_headers headers;
     if (!core_text(core_get(scope, state->str_method), &method) ||
         !core_headers_open(core_get(scope, state->str_headers), &headers))
         return false;
-    *is_get = method.size == 3 && memcmp(method.data, "GET", 3) == 0;
-    hr_request_init(request, method);
+    out->is_get = method.size == 3 && memcmp(method.data, "GET", 3) == 0;
+    out->marked = 0;
+    hr_request_init(&out->request, method);
     for (Py_ssize_t i = 0; i < headers.size; i++) {
         hr_bytes name;
         hr_bytes value;
-        if (!core_headers_at(&headers, i, &name, &value))
+        PyObject *pair = core_headers_at(&headers, i, &name);
+        if (!pair)
             return false;
-        hr_request_header(request, name, value);
+        if (core_is_among(name.size, HR_REQUEST_ACTION_NAMES) && i < 64)
+            out->marked |= UINT64_C(1) << i;
+        if (!core_is_among(name.size, HR_REQUEST_NAMES))
+            continue;
+        if (!core_headers_value(pair, &value))
+            return false;
+        hr_request_header(&out->request, name, value);
     }
     return true;
 }
@@ -261,26 +327,35 @@ static PyObject *with_identity(core_state *state, PyObject *pair)
     return item;
 }
 
+static bool hide_header(core_state *state, PyObject *list, Py_ssize_t index)
+{
+    core_headers headers;
+    hr_bytes name;
+    core_headers_open(list, &headers);
+    PyObject *pair = core_headers_at(&headers, index, &name);
+    switch (pair ? hr_request_header_action(name) : HR_HEADER_KEEP) {
+    case HR_HEADER_DROP:
+        return PyList_SetSlice(list, index, index + 1, NULL) == 0;
+    case HR_HEADER_IDENTITY: {
+        PyObject *item = with_identity(state, pair);
+        return item && PyList_SetItem(list, index, item) == 0;
+    }
+    case HR_HEADER_KEEP:
+        break;
+    }
+    return true;
+}
+
 /* The headers that the app of a page may see: a list of its own. */
-static PyObject *page_headers(core_state *state, PyObject *object)
+static PyObject *page_headers(core_state *state, PyObject *object, uint64_t marked)
 {
     PyObject *list = object ? PySequence_List(object) : PyList_New(0);
-    core_headers headers;
-    if (!list || !core_headers_open(list, &headers))
-        return list;
-    for (Py_ssize_t i = headers.size; i-- > 0;) {
-        hr_bytes name;
-        hr_bytes value;
-        PyObject *pair = core_headers_at(&headers, i, &name, &value);
-        hr_header_action action = pair ? hr_request_header_action(name) : HR_HEADER_KEEP;
-        int failed = 0;
-        if (action == HR_HEADER_DROP) {
-            failed = PyList_SetSlice(list, i, i + 1, NULL);
-        } else if (action == HR_HEADER_IDENTITY) {
-            PyObject *item = with_identity(state, pair);
-            failed = item ? PyList_SetItem(list, i, item) : -1;
-        }
-        if (failed) {
+    if (!list)
+        return NULL;
+    for (Py_ssize_t i = PyList_Size(list); i-- > 0;) {
+        if (i < 64 && !(marked >> i & 1))
+            continue;
+        if (!hide_header(state, list, i)) {
             Py_DECREF(list);
             return NULL;
         }
@@ -303,12 +378,12 @@ static PyObject *page_extensions(core_state *state, PyObject *extensions)
 }
 
 /* A copy of the scope, as the app of a page may see it. */
-static PyObject *page_scope(core_state *state, PyObject *scope)
+static PyObject *page_scope(core_state *state, PyObject *scope, uint64_t marked)
 {
     PyObject *copy = PyDict_Copy(scope);
     if (!copy)
         return NULL;
-    PyObject *headers = page_headers(state, core_get(scope, state->str_headers));
+    PyObject *headers = page_headers(state, core_get(scope, state->str_headers), marked);
     PyObject *extensions = core_get(scope, state->str_extensions);
     bool is_dict = extensions && PyDict_Check(extensions);
     PyObject *kept = is_dict ? page_extensions(state, extensions) : NULL;
@@ -335,15 +410,15 @@ static PyObject *call_wrapped(core_layer *layer, PyObject *args, PyObject *send,
     return awaitable;
 }
 
-static PyObject *call_page(core_layer *layer, PyObject *args, const hr_request *request,
+static PyObject *call_page(core_layer *layer, PyObject *args, const page_request *request,
                            PyObject *engine)
 {
     PyObject *scope = PyTuple_GetItem(args, 0);
     /* Before the app reads anything: what is saved from here on is newer than the page. */
     const hr_cursor now = core_engine_now(engine);
     PyObject *send = core_send_new(layer->state, (PyObject *)layer, PyTuple_GetItem(args, 2), scope,
-                                   request, now);
-    PyObject *seen = send ? page_scope(layer->state, scope) : NULL;
+                                   &request->request, now);
+    PyObject *seen = send ? page_scope(layer->state, scope, request->marked) : NULL;
     PyObject *awaitable = call_wrapped(layer, args, send, seen);
     Py_XDECREF(send);
     Py_XDECREF(seen);
@@ -364,16 +439,17 @@ static PyObject *call_http(core_layer *layer, PyObject *args)
     PyObject *scope = PyTuple_GetItem(args, 0);
     if (is_ours(layer, scope))
         return PyObject_Call(layer->endpoint, args, NULL);
-    hr_request request;
-    bool is_get;
-    if (core_get(scope, layer->state->str_mark) ||
-        !read_request(layer->state, scope, &request, &is_get))
+    page_request request;
+    if (!read_request(layer->state, scope, &request))
+        return PyObject_Call(layer->app, args, NULL);
+    bool may_be_page = hr_request_page(&request.request) != HR_PAGE_NO;
+    if ((!may_be_page && !request.is_get) || core_get(scope, layer->state->str_mark))
         return PyObject_Call(layer->app, args, NULL);
     PyObject *engine = started_engine(layer, scope);
-    if (engine && hr_request_page(&request) != HR_PAGE_NO)
+    if (engine && may_be_page)
         return call_page(layer, args, &request, engine);
-    if (engine && is_get)
-        return call_other(layer, args, &request);
+    if (engine)
+        return call_other(layer, args, &request.request);
     return PyObject_Call(layer->app, args, NULL);
 }
 

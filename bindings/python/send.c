@@ -165,12 +165,9 @@ static PyObject *refuse(core_send *send, PyObject *message, const char *reason)
 /* false: there is no memory. */
 static bool read_policies(core_send *send, PyObject *start, core_policies *out)
 {
-    hr_buffer events = {0};
-    bool done =
-        core_layer_events(send->layer, send->scope, &events) == HR_OK &&
-        core_head_policies(send->state, start, core_get(send->scope, send->state->str_headers),
-                           (hr_bytes){events.data, events.size}, out);
-    hr_buffer_fini(&events);
+    hr_bytes events = core_layer_events(send->layer, send->scope);
+    PyObject *asked = core_get(send->scope, send->state->str_headers);
+    bool done = events.size && core_head_policies(send->state, start, asked, events, out);
     PyErr_Clear();
     return done;
 }
@@ -234,22 +231,25 @@ static seen_tag find_tag(hr_bytes data, size_t place)
     return size == prefix.size ? TAG_SEEN : TAG_CUT;
 }
 
-static hr_status make_tag(core_send *send, hr_buffer *tag)
+/* The tag but for its cursor. Of size 0: no memory. `buffer` is what it may be kept in. */
+static hr_bytes make_tag(core_send *send, hr_buffer *buffer)
 {
     static const char name[] = "/client.js";
-    hr_buffer script = {0};
     hr_bytes nonce = {0};
     core_bytes(send->nonce, &nonce);
-    hr_status status = core_layer_events(send->layer, send->scope, &script);
-    if (status == HR_OK)
-        status = hr_buffer_append(&script, name, sizeof name - 1);
-    if (status == HR_OK)
-        status = hr_tag_format((hr_bytes){script.data, script.size}, send->cursor, nonce, tag);
+    if (!nonce.size)
+        return core_layer_tag(send->layer, send->scope);
+    hr_bytes events = core_layer_events(send->layer, send->scope);
+    hr_buffer script = {0};
+    bool done =
+        events.size && hr_buffer_append(&script, events.data, events.size) == HR_OK &&
+        hr_buffer_append(&script, name, sizeof name - 1) == HR_OK &&
+        hr_tag_format((hr_bytes){script.data, script.size}, send->cursor, nonce, buffer) == HR_OK;
     hr_buffer_fini(&script);
-    return status;
+    return done ? (hr_bytes){buffer->data, buffer->size} : (hr_bytes){0};
 }
 
-static PyObject *splice(hr_bytes data, size_t place, hr_bytes tag)
+static PyObject *splice(hr_bytes data, size_t place, hr_bytes tag, hr_cursor cursor)
 {
     PyObject *out = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)(data.size + tag.size));
     char *at = out ? PyBytes_AsString(out) : NULL;
@@ -257,6 +257,7 @@ static PyObject *splice(hr_bytes data, size_t place, hr_bytes tag)
         return NULL;
     memcpy(at, data.data, place);
     memcpy(at + place, tag.data, tag.size);
+    hr_cursor_format(cursor, at + place + hr_tag_prefix().size);
     memcpy(at + place + tag.size, data.data + place, data.size - place);
     return out;
 }
@@ -317,7 +318,7 @@ static PyObject *send_split(core_send *send, PyObject *message, PyObject *data, 
     hr_bytes head = {0};
     core_bytes(data, &head);
     head.size = place;
-    PyObject *first = core_body_message(state, message, splice(head, place, tag));
+    PyObject *first = core_body_message(state, message, splice(head, place, tag, send->cursor));
     PyObject *second =
         first ? core_with_entry(message, state->str_body, view_from(data, place)) : NULL;
     return send_messages(send, first, second, length);
@@ -339,15 +340,16 @@ static PyObject *send_tagged(core_send *send, PyObject *message, PyObject *data,
     core_bytes(data, &bytes);
     hr_buffer buffer = {0};
     PyObject *awaitable = NULL;
-    if (make_tag(send, &buffer) == HR_OK) {
-        const hr_bytes tag = {buffer.data, buffer.size};
+    const hr_bytes tag = make_tag(send, &buffer);
+    if (tag.size) {
         core_length length = {CORE_LENGTH_GROWS, tag.size};
         if (send->decoder.coding)
             length =
                 (core_length){more ? CORE_LENGTH_UNKNOWN : CORE_LENGTH_IS, bytes.size + tag.size};
         send_stage next = stage_after(send);
         if (bytes.size - place < SEND_SPLIT)
-            awaitable = send_changed(send, message, splice(bytes, place, tag), length);
+            awaitable =
+                send_changed(send, message, splice(bytes, place, tag, send->cursor), length);
         else
             awaitable = send_split(send, message, data, place, tag, length);
         if (awaitable)
@@ -386,7 +388,7 @@ static PyObject *send_untouched(core_send *send, PyObject *message, PyObject *da
     PyObject *awaitable = send_changed(send, message, Py_NewRef(data), (core_length){0});
     if (awaitable)
         send->stage = next;
-    return awaitable ? awaitable : pass_all(send, message);
+    return awaitable || PyErr_Occurred() ? awaitable : pass_all(send, message);
 }
 
 /* The bytes of a body message, and whether more will come. NULL without an exception: it is not

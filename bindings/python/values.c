@@ -81,21 +81,22 @@ bool core_headers_open(PyObject *object, core_headers *out)
     return false;
 }
 
-PyObject *core_headers_at(const core_headers *headers, Py_ssize_t index, hr_bytes *name,
-                          hr_bytes *value)
+static PyObject *item_of(PyObject *pair, Py_ssize_t index)
+{
+    /* The exact type first: in the limited API every other check is a call. */
+    if (Py_IS_TYPE(pair, &PyTuple_Type) || PyTuple_Check(pair))
+        return PyTuple_Size(pair) == 2 ? PyTuple_GetItem(pair, index) : NULL;
+    return PyList_Check(pair) && PyList_Size(pair) == 2 ? PyList_GetItem(pair, index) : NULL;
+}
+
+PyObject *core_headers_at(const core_headers *headers, Py_ssize_t index, hr_bytes *name)
 {
     PyObject *pair = headers->is_list ? PyList_GetItem(headers->object, index)
                                       : PyTuple_GetItem(headers->object, index);
-    PyObject *first = NULL;
-    PyObject *second = NULL;
-    if (Py_IS_TYPE(pair, &PyTuple_Type) || PyTuple_Check(pair)) {
-        if (PyTuple_Size(pair) != 2)
-            return NULL;
-        first = PyTuple_GetItem(pair, 0);
-        second = PyTuple_GetItem(pair, 1);
-    } else if (PyList_Check(pair) && PyList_Size(pair) == 2) {
-        first = PyList_GetItem(pair, 0);
-        second = PyList_GetItem(pair, 1);
-    }
-    return core_bytes(first, name) && core_bytes(second, value) ? pair : NULL;
+    return core_bytes(item_of(pair, 0), name) ? pair : NULL;
+}
+
+bool core_headers_value(PyObject *pair, hr_bytes *value)
+{
+    return core_bytes(item_of(pair, 1), value);
 }

@@ -1,276 +1,125 @@
-// A Chromium, and a small Starlette site in a directory of its own under a real uvicorn.
+// What a browser test is made of. A test for all engines reads:
+//
+//   import { everywhere, html } from './harness.mjs';
+//
+//   everywhere((check, engine) => {
+//     check('a saved template is shown', { 'templates/a.html': html('…') }, async ({ site, open }) => {
+//       const tab = await open('/a');
+//       site.write('templates/a.html', html('<p id="text">new</p>'));
+//       await tab.shows('#text', 'new');
+//     });
+//   });
+//
+// `check` makes a site of the files, runs the test once in each engine, and cleans up; each tab has
+// cookies, storage and cache of its own. The engines are those of the variable BROWSERS, a list of
+// names of `chromium,firefox,webkit`, or all; one that is not installed fails. What must run before
+// the client does goes into a file `first.js`, what a server or proxy does to requests is `site.hold`
+// and `site.refuse`: no engine's own protocol is needed for either. `tab.page` is puppeteer's page,
+// and is not there in WebKit.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { accessSync, constants, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
-import { delimiter, dirname, join, resolve } from 'node:path';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { after, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import puppeteer from 'puppeteer-core';
+import { Puppet, launchChromium, launchFirefox } from './puppets.mjs';
+import { Site } from './site.mjs';
+import { until } from './until.mjs';
+import { WebKit } from './webkit.mjs';
 
-const here = dirname(fileURLToPath(import.meta.url));
-const PYTHON = process.env.PYTHON ?? resolve(here, '../../.venv/bin/python');
-const DEADLINE = 15_000;
+export { APP, CACHING, Site, html } from './site.mjs';
+export { launchChromium as launch } from './puppets.mjs';
+export { until } from './until.mjs';
 
-const isExecutable = (path) => {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
-};
+const OUTPUT = join(dirname(fileURLToPath(import.meta.url)), 'output');
+const TIMEOUT = 60_000;
 
-const findChrome = () => {
-  if (process.env.CHROME) return process.env.CHROME;
-  const names = ['chromium', 'chromium-browser', 'google-chrome'];
-  const found = (process.env.PATH ?? '')
-    .split(delimiter)
-    .flatMap((directory) => names.map((name) => join(directory, name)))
-    .find(isExecutable);
-  if (found) return found;
-  throw new Error(
-    'no Chromium found: install it (Debian: apt-get install chromium), or name one in the variable CHROME',
-  );
-};
+const known = [
+  new Puppet('chromium', launchChromium),
+  new Puppet('firefox', launchFirefox),
+  new WebKit(),
+];
 
-export const launch = () =>
-  puppeteer.launch({
-    browser: 'chrome',
-    executablePath: findChrome(),
-    headless: true,
-    args: [
-      '--no-sandbox',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-sync',
-      '--no-first-run',
-      '--disable-quic',
-      '--disable-gpu',
-    ],
+const selected = () => {
+  const names = process.env.BROWSERS?.split(',') ?? known.map(({ name }) => name);
+  return names.map((name) => {
+    const engine = known.find((one) => one.name === name.trim());
+    if (engine) return engine;
+    throw new Error(`BROWSERS: ${name} is none of ${known.map((one) => one.name).join(', ')}`);
   });
-
-/** Asks until the answer is true, and says what it was last if it never is. */
-export const until = async (what, ask, deadline = DEADLINE) => {
-  const end = Date.now() + deadline;
-  let last;
-  do {
-    try {
-      last = await ask();
-      if (last === true) return;
-    } catch (error) {
-      last = error;
-    }
-    await new Promise((done) => setTimeout(done, 20));
-  } while (Date.now() < end);
-  throw new Error(
-    `never happened: ${what}; last: ${last instanceof Error ? last.message : JSON.stringify(last)}`,
-  );
 };
 
-const freePort = () =>
-  new Promise((done, fail) => {
-    const server = createServer();
-    server.once('error', fail);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address();
-      server.close(() => done(port));
-    });
-  });
+/** Each has a `name`, is launched when `page` is first called, and ended by `close`. */
+export const ENGINES = selected();
 
-export const APP = `
-import os
-from starlette.applications import Starlette
-from starlette.responses import PlainTextResponse
-from starlette.routing import Mount, Route
-from starlette.staticfiles import StaticFiles
-from starlette.templating import Jinja2Templates
-from starlette_hot_reload import HotReload
-
-VERSION = "one"
-templates = Jinja2Templates("templates")
-
-def page(request):
-    name = request.path_params.get("name") or "index"
-    if not os.path.exists(f"templates/{name}.html"):
-        return PlainTextResponse("not found", 404)
-    context = {"version": VERSION, "notes": sorted(os.listdir("notes"))}
-    return templates.TemplateResponse(request, f"{name}.html", context)
-
-app = Starlette(debug=True, routes=[
-    Mount("/static", StaticFiles(directory="static")),
-    Route("/{name}", page),
-    Route("/", page),
-])
-HotReload(watch_dirs=["templates", "static", "notes"]).setup(app)
-`;
-
-/** The same site, but browsers are told to keep its static files. */
-export const CACHING = APP.replace(
-  'def page',
-  `class Kept(StaticFiles):
-    def file_response(self, *given, **named):
-        response = super().file_response(*given, **named)
-        response.headers["cache-control"] = "max-age=3600"
-        return response
-
-def page`,
-).replace('StaticFiles(directory', 'Kept(directory');
-
-/** A whole document around what a test is about. */
-export const html = (body, head = '<link rel="stylesheet" href="/static/site.css">') =>
-  `<!doctype html>\n<html lang="en"><head><title>demo</title>${head}</head><body>${body}</body></html>\n`;
-
-export class Site {
-  /** `files`: text by path, over a demo site of one page and one stylesheet. */
-  static async create(files = {}) {
-    const site = new Site();
-    site.root = mkdtempSync(join(tmpdir(), 'hot-reload-'));
-    site.port = await freePort();
-    site.url = `http://127.0.0.1:${site.port}`;
-    const demo = {
-      'app.py': APP,
-      'templates/index.html': html('<p id="text">first</p>'),
-      'static/site.css': 'p { color: rgb(1, 0, 0) }',
-      'notes/one.txt': '',
-    };
-    for (const [path, text] of Object.entries({ ...demo, ...files })) site.write(path, text);
-    return site;
-  }
-
-  write(path, text) {
-    mkdirSync(dirname(join(this.root, path)), { recursive: true });
-    writeFileSync(join(this.root, path), text);
-  }
-
-  path(path) {
-    return join(this.root, path);
-  }
-
-  async start(...options) {
-    let output = '';
-    this.child = spawn(
-      PYTHON,
-      [
-        '-m',
-        'uvicorn',
-        'app:app',
-        '--port',
-        String(this.port),
-        '--log-level',
-        'warning',
-        ...options,
-      ],
-      // A module rewritten within a second must not be mistaken for its cached bytecode.
-      {
-        cwd: this.root,
-        env: { ...process.env, PYTHONDONTWRITEBYTECODE: '1', PYTHONUNBUFFERED: '1' },
-      },
-    );
-    const child = this.child;
-    this.output = () => output;
-    child.stdout.on('data', (data) => (output += data));
-    child.stderr.on('data', (data) => (output += data));
-    child.ended = new Promise((done) =>
-      child.once('exit', (code, signal) => done({ code, signal })),
-    );
-    try {
-      await until('the server answers', async () => {
-        assert.equal(child.exitCode, null, output);
-        return (await fetch(`${this.url}/static/site.css`)).ok;
-      });
-    } catch (error) {
-      throw new Error(`${error.message}\n${output}`);
-    }
-  }
-
-  /** Follows the stream as another client would. */
-  async batch() {
-    const abort = new AbortController();
-    const response = await fetch(`${this.url}/__starlette_hot_reload`, { signal: abort.signal });
-    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-    let text = '';
-    const read = async (wanted) => {
-      while (!text.includes(wanted)) {
-        const { done, value } = await reader.read();
-        assert.ok(!done, `the stream ended before ${wanted}`);
-        text += value;
-      }
-    };
-    await read('event: hello');
-    return {
-      /** Waits until a file is named, and leaves. */
-      names: async (file) => {
-        await read(file);
-        abort.abort();
-      },
-    };
-  }
-
-  /** Ends the server with a signal; fails if it does not end within the deadline. */
-  async stop(signal = 'SIGINT', deadline = DEADLINE) {
-    const { child } = this;
-    if (!child) return;
-    this.child = undefined;
-    child.kill(signal);
-    let timer;
-    const late = new Promise((done) => (timer = setTimeout(done, deadline, 'late')));
-    const outcome = await Promise.race([child.ended, late]);
-    clearTimeout(timer);
-    if (outcome !== 'late') return outcome;
-    child.kill('SIGKILL');
-    await child.ended;
-    throw new Error(`the server did not end within ${deadline} ms of ${signal}\n${this.output()}`);
-  }
-
-  async remove() {
-    try {
-      await this.stop();
-    } finally {
-      rmSync(this.root, { recursive: true, force: true });
-    }
-  }
-}
-
-/** A tab that counts its navigations and keeps what its console said. */
+/** A page of an engine, with what tests ask of it. */
 export class Tab {
-  static async open(browser, url, prepare = async () => {}) {
+  #carrier;
+
+  static async open(engine) {
     const tab = new Tab();
-    // A context of its own, so that no test meets another's cache or storage.
-    tab.context = await browser.createBrowserContext();
-    tab.page = await tab.context.newPage();
-    tab.console = [];
-    tab.errors = [];
-    tab.navigations = 0;
-    tab.page.on('console', (message) => tab.console.push(`${message.type()}: ${message.text()}`));
-    tab.page.on('pageerror', (error) => tab.errors.push(String(error)));
-    tab.page.on('framenavigated', (frame) => {
-      if (frame === tab.page.mainFrame()) tab.navigations++;
-    });
-    await prepare(tab);
-    if (url) await tab.visit(url);
+    tab.#carrier = await engine.page();
+    tab.page = tab.#carrier.page;
     return tab;
   }
 
-  async visit(url) {
-    await this.page.goto(url, { waitUntil: 'domcontentloaded' });
-    await this.connected(this.navigations);
+  /** Waits for nothing. */
+  go(url) {
+    return this.#carrier.go(url);
   }
 
-  said(text) {
-    return this.console.filter((line) => line.includes(text)).length;
+  /** Waits until the client of the new document is connected. */
+  async visit(url) {
+    const before = await this.documents();
+    await this.go(url);
+    await until(`${url} is there`, async () => (await this.documents()) > before);
+    await this.connected(await this.documents());
+  }
+
+  back() {
+    return this.evaluate(() => void setTimeout(() => history.back()));
+  }
+
+  /** `task` runs in the page, so it must use nothing from outside but what it is `given`. */
+  evaluate(task, ...given) {
+    return this.#carrier.evaluate(task, ...given);
+  }
+
+  /** What the console said, each line with its level. */
+  async lines() {
+    return (await this.#carrier.record()).lines;
+  }
+
+  /** What was thrown and not caught. */
+  async errors() {
+    return (await this.#carrier.record()).errors;
+  }
+
+  /** How many documents were loaded; one that comes back as it was left does not count. */
+  async documents() {
+    return (await this.#carrier.record()).documents;
+  }
+
+  async said(text) {
+    return (await this.lines()).filter((line) => line.includes(text)).length;
+  }
+
+  says(text, times = 1) {
+    return until(`the console says ${times} times: ${text}`, async () => {
+      const lines = await this.lines();
+      return lines.filter((line) => line.includes(text)).length >= times || lines;
+    });
   }
 
   /** Each document says once that it is connected. */
   connected(times) {
-    return until(`${times} documents connected`, () => {
-      const said = this.said('[hot reload] connected');
-      return said >= times || this.console;
-    });
+    return this.says('[hot reload] connected', times);
   }
 
   text(selector) {
-    return this.page.$eval(selector, (element) => element.textContent.trim());
+    return this.evaluate(
+      (wanted) => document.querySelector(wanted).textContent.trim(),
+      selector,
+    );
   }
 
   shows(selector, text) {
@@ -281,7 +130,11 @@ export class Tab {
   }
 
   style(selector, property = 'color') {
-    return this.page.$eval(selector, (element, name) => getComputedStyle(element)[name], property);
+    return this.evaluate(
+      (wanted, name) => getComputedStyle(document.querySelector(wanted))[name],
+      selector,
+      property,
+    );
   }
 
   styled(selector, value, property = 'color') {
@@ -291,39 +144,39 @@ export class Tab {
     });
   }
 
+  /** Leaves a picture in `output`. */
+  async screenshot(name) {
+    const picture = await this.#carrier.screenshot();
+    mkdirSync(OUTPUT, { recursive: true });
+    writeFileSync(join(OUTPUT, `${name}.png`), picture);
+    return picture;
+  }
+
   close() {
-    return this.context.close();
+    return this.#carrier.close();
   }
 }
 
 /** Runs a test with a site and tabs, cleans up, and leaves a picture of a failure. */
-export const scenario = (browser, files, run) => async (t) => {
-  const site = await Site.create(files);
+export const scenario = (engine, files, run) => async (t) => {
+  const site = await Site.create(files, engine.recorder);
   const tabs = [];
-  const open = async (path, prepare) => {
-    const tab = await Tab.open(
-      browser(),
-      path === undefined ? undefined : site.url + path,
-      async (made) => {
-        tabs.push(made);
-        await prepare?.(made);
-      },
-    );
+  const open = async (path) => {
+    const tab = await Tab.open(engine);
+    tabs.push(tab);
+    if (path !== undefined) await tab.visit(site.url + path);
     return tab;
   };
   try {
     await site.start();
     await run({ site, open, t });
-    for (const tab of tabs) assert.deepEqual(tab.errors, [], 'nothing is thrown into the page');
+    for (const tab of tabs)
+      assert.deepEqual(await tab.errors(), [], 'nothing is thrown into the page');
   } catch (error) {
-    const output = join(here, 'output');
-    mkdirSync(output, { recursive: true });
-    const name = t.name.replace(/\W+/g, '-').slice(0, 80);
+    const name = `${engine.name}-${t.name}`.replace(/\W+/g, '-').slice(0, 80);
     for (const [index, tab] of tabs.entries()) {
-      await tab.page
-        .screenshot({ path: join(output, `${name}-${index}.png`) })
-        .catch(() => undefined);
-      t.diagnostic(`console: ${JSON.stringify(tab.console)}`);
+      await tab.screenshot(`${name}-${index}`).catch(() => undefined);
+      t.diagnostic(`console: ${JSON.stringify(await tab.lines())}`);
     }
     t.diagnostic(`server: ${site.output?.().slice(-3000)}`);
     throw error;
@@ -331,4 +184,15 @@ export const scenario = (browser, files, run) => async (t) => {
     await Promise.all(tabs.map((tab) => tab.close().catch(() => undefined)));
     await site.remove();
   }
+};
+
+/** Declares tests once for each engine. */
+export const everywhere = (declare) => {
+  for (const engine of ENGINES)
+    describe(engine.name, () => {
+      after(() => engine.close());
+      const check = (name, files, run) =>
+        test(name, { timeout: TIMEOUT }, scenario(engine, files, run));
+      declare(check, engine);
+    });
 };

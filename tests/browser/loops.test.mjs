@@ -1,20 +1,6 @@
 import assert from 'node:assert/strict';
 import { existsSync, rmSync } from 'node:fs';
-import { after, before, test } from 'node:test';
-import { APP, html, launch, scenario, until } from './harness.mjs';
-
-let chrome;
-before(async () => {
-  chrome = await launch();
-});
-after(() => chrome?.close());
-
-const check = (name, files, run) =>
-  test(
-    name,
-    { timeout: 60_000 },
-    scenario(() => chrome, files, run),
-  );
+import { APP, everywhere, html, until } from './harness.mjs';
 
 const CACHED = 'got an older copy';
 
@@ -24,7 +10,7 @@ const settled = async (site, tab, documents) => {
   const swapped = tab.said('swapped');
   site.write('static/site.css', `p { color: rgb(${documents}, 1, ${Date.now() % 255}) }`);
   await until('the page is told of a save', () => tab.said('swapped') > swapped || tab.console);
-  assert.equal(tab.navigations, documents);
+  assert.equal(await tab.documents(), documents);
 };
 
 // The server knows a document by the headers of the browser's own navigation, hence the preload.
@@ -61,7 +47,7 @@ const worker = {
 
 /** A page that a cache-first service worker answers for. */
 const kept = async (tab, site) => {
-  await tab.page.evaluate(async () => {
+  await tab.evaluate(async () => {
     await navigator.serviceWorker.register('/worker.js');
     await navigator.serviceWorker.ready;
     if (!navigator.serviceWorker.controller)
@@ -118,7 +104,7 @@ check(
     );
     const { navigations } = tab;
     assert.ok(navigations <= 8, String(navigations));
-    assert.equal(tab.said(CACHED), 0);
+    assert.equal(await tab.said(CACHED), 0);
     await settled(site, tab, navigations);
   },
 );
@@ -128,7 +114,7 @@ check(
   { 'templates/other.html': html('<p id="other">other</p>') },
   async ({ site, open }) => {
     const tab = await open('/', (made) =>
-      made.page.evaluateOnNewDocument(() => {
+      made.evaluateOnNewDocument(() => {
         // Keeps the page out of the back/forward cache.
         addEventListener('unload', () => {});
         navigator.locks?.request('held', () => new Promise(() => {}));
@@ -164,13 +150,13 @@ check(
     await batch.names('index.html');
     rmSync(site.path('gate'));
     await tab.shows('#text', 'third');
-    assert.equal(tab.said(CACHED), 0);
+    assert.equal(await tab.said(CACHED), 0);
   },
 );
 
 check('a tab without a storage still reloads', {}, async ({ site, open }) => {
   const tab = await open('/', (made) =>
-    made.page.evaluateOnNewDocument(() => {
+    made.evaluateOnNewDocument(() => {
       Object.defineProperty(window, 'sessionStorage', {
         get() {
           throw new DOMException('denied', 'SecurityError');

@@ -143,6 +143,8 @@ const handMade = {
     '<!doctype html><!--[if lt IE 7]> <html class="ie6"> <![endif]--><!--[if gt IE 8]><!--> <html> <!--<![endif]--><head><title>a',
   'downlevel-revealed comments': '<![if !IE]><html><![endif]><head><title>a</title>',
   'head attributes with >': '<html a=">" b=\'>\'><head c=">" d = \'>\' e=f"><meta name=g>">h',
+  'quotes that open no value': `<html a"><head b'="c" ">d`,
+  'quotes right after quotes': `<html a="b"c='>'d=">"><head e=''f=">">g`,
   'head with a slash': '<html/><head/><title/>a</title>',
   'head in capitals': '<HTML><HEAD PROFILE="a"><TITLE>b</TITLE></HEAD><BODY></BODY></HTML>',
   '<header> first': '<header>a</header><head>',
@@ -222,9 +224,9 @@ export const handMadeDocuments = () =>
     scripting: [true, false],
   }));
 
-const PIECES = [
+const MARKUP = [
   ...['<!doctype html>', '<!DOCTYPE', '<!', '<!--', '-->', '--!>', '<!-->', '-', '!', '<?', '?>'],
-  ...['<html>', '<html a=">">', '<html ', '<head>', '<head\n', '<head/>', '<HEAD a=\'>\'>', 'b="'],
+  ...['<html>', '<html a=">">', '<html ', '<head>', '<head\n', '<head/>', "<HEAD a='>'>", 'b="'],
   ...['</head>', '<body>', '<body c>', '</body>', '</html>', '</br>', '</p>', '</', '<', '>', '/>'],
   ...[' ', '\n', '\t', '\r', '\f', '\v', '\0', '"', "'", '=', 'x', 'é', '\u{1f600}', '\ufeff'],
   ...['&', '&#32;', '&#x20', '&Tab;', '&NewLine;', '&NewLine', '&nbsp;', '&#', '97;', ';', '&#0;'],
@@ -232,6 +234,22 @@ const PIECES = [
   ...['<title>', '</title>', '<base href=x>', '<meta charset=x>', '<script>', '</script>', '<link>'],
   ...['<template>', '</template>', '<noscript>', '</noscript>', '<svg>', '<math>', '</svg>'],
   ...['<style>', '<textarea>', '<plaintext>', '<![CDATA[', ']]>', '<br>', '<input type=hidden>'],
+];
+const ATTRIBUTES = ['a', 'B', '"', "'", '=', '>', '/', ' ', '\n', '<', '\0', '&', '="', '">', "='"];
+const COMMENT = ['-', '--', '!', '>', '->', '-->', '<!', '<!--', 'a', ' ', '\0'];
+const REFERENCE = ['0', '2', '3', '32', 'x', 'X', 'a', 'A', 'd', 'D', 'g', ';', ' ', '1', '9', '&#'];
+
+/** What opens a construct, and what may decide where it ends. */
+const CONSTRUCTS = [
+  ['', []],
+  ['<html', ATTRIBUTES],
+  ['<head', ATTRIBUTES],
+  ['</p', ATTRIBUTES],
+  ['<body', ATTRIBUTES],
+  ['<!doctype', ATTRIBUTES],
+  ['<!--', COMMENT],
+  ['<!', COMMENT],
+  ['&#', REFERENCE],
 ];
 
 /** The same on every machine: a linear congruential generator. */
@@ -243,15 +261,15 @@ const generator = (seed) => {
   };
 };
 
-/** Pieces of markup in any order. */
+/** Pieces of markup in any order, after a construct made of pieces likewise. */
 export const randomDocuments = (count) => {
   const next = generator(1);
+  const one = (list) => list[next(list.length)];
+  const some = (list, most) => Array.from({ length: next(most) }, () => one(list)).join('');
   return Array.from({ length: count }, () => {
-    const pieces = Array.from({ length: 1 + next(12) }, () => PIECES[next(PIECES.length)]);
-    return {
-      name: JSON.stringify(pieces.join('')),
-      data: Buffer.from(pieces.join('')),
-      scripting: [true, false],
-    };
+    const [opening, pieces] = one(CONSTRUCTS);
+    const construct = pieces.length ? opening + some(pieces, 12) : '';
+    const text = construct + one(MARKUP) + some(MARKUP, 12);
+    return { name: JSON.stringify(text), data: Buffer.from(text), scripting: [true, false] };
   });
 };

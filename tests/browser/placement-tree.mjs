@@ -86,9 +86,15 @@ export const tagDifference = (data, place, tag, scripting) => {
 class Prefix extends Parser {
   nul = false;
   shown = false;
+  textAt = -1;
 
   get isBeforeHead() {
     return this.insertionMode <= InsertionMode.BEFORE_HEAD;
+  }
+
+  onCharacter(token) {
+    if (this.isBeforeHead) this.textAt = token.location.startOffset;
+    super.onCharacter(token);
   }
 
   onNullCharacter(token) {
@@ -109,15 +115,18 @@ class Prefix extends Parser {
 
 /** How far the parser came in what the injector may look at, and what it met before the head. */
 const read = (data) => {
-  const prefix = new Prefix();
+  const prefix = new Prefix({ sourceCodeLocationInfo: true });
   const { tokenizer } = prefix;
-  tokenizer.write(decode(data.subarray(0, LIMIT)), false);
+  const text = decode(data.subarray(0, LIMIT));
+  tokenizer.write(text, false);
   // Characters are handed on in runs: one may be under way, and the end hands it on.
   const hasText = tokenizer.currentCharacterToken?.type === Token.TokenType.CHARACTER;
   const isBeforeHead = prefix.isBeforeHead && !hasText;
   const isOpen = tokenizer.state !== TokenizerMode.DATA;
   tokenizer.write('', true);
-  return { isBeforeHead, isOpen, nul: prefix.nul, shown: prefix.shown };
+  // `<` and NUL are text and NUL to the parser, but UTF-16 without its mark to a person.
+  const nul = prefix.nul || text.startsWith('<\0', prefix.textAt);
+  return { isBeforeHead, isOpen, nul, shown: prefix.shown };
 };
 
 const isUtf16 = (data) => {
@@ -134,12 +143,10 @@ const isUtf16 = (data) => {
 export const reasonToLeave = (data) => {
   if (isUtf16(data)) return 'UTF-16';
   const { isBeforeHead, isOpen, nul } = read(data);
-  const text = decode(data.subarray(0, LIMIT));
-  // `<` and NUL are text and NUL to the parser, but UTF-16 without its mark to a person.
-  if (nul || /^\s*<\0/.test(text)) return 'NUL before the head';
+  if (nul) return 'NUL before the head';
   if (isBeforeHead && data.length >= LIMIT) return 'too long a prefix';
   if (isBeforeHead && isOpen) return 'cut off';
-  return /^[^&]*&#x?0{9}/i.test(text) ? 'too long a reference' : undefined;
+  return /^[^&]*&#x?0{9}/i.test(decode(data)) ? 'too long a reference' : undefined;
 };
 
 /** Does the document itself say, before its head or first content, that it is a document? */

@@ -1,16 +1,6 @@
 import assert from 'node:assert/strict';
 import { renameSync, rmSync } from 'node:fs';
-import { after, before, test } from 'node:test';
-import { APP, CACHING, html, launch, scenario, until } from './harness.mjs';
-
-let chrome;
-before(async () => {
-  chrome = await launch();
-});
-after(() => chrome?.close());
-
-const browser = () => chrome;
-const check = (name, files, run) => test(name, { timeout: 60_000 }, scenario(browser, files, run));
+import { APP, CACHING, everywhere, html, until } from './harness.mjs';
 
 const notes = { 'templates/index.html': html('<p id="text">{{ notes|join(" ") }}</p>') };
 
@@ -20,7 +10,7 @@ const oneMore = async (site, tab, text) => {
   site.write('templates/index.html', html(`<p id="text">${text}</p>`));
   await tab.shows('#text', text);
   await tab.connected(navigations + 1);
-  assert.equal(tab.navigations, navigations + 1);
+  assert.equal(await tab.documents(), navigations + 1);
 };
 
 check(
@@ -30,13 +20,13 @@ check(
     const tab = await open('/');
     await oneMore(site, tab, 'second');
     await oneMore(site, tab, 'third');
-    assert.equal(tab.navigations, 3);
+    assert.equal(await tab.documents(), 3);
   },
 );
 
 check('the script leaves neither its tag nor a name behind', {}, async ({ open }) => {
   const tab = await open('/');
-  const left = await tab.page.evaluate(() => ({
+  const left = await tab.evaluate(() => ({
     scripts: document.scripts.length,
     names: Object.keys(window).filter((name) => /reload/i.test(name)),
   }));
@@ -45,7 +35,7 @@ check('the script leaves neither its tag nor a name behind', {}, async ({ open }
 
 check('a second start of the script in one document does nothing', {}, async ({ site, open }) => {
   const tab = await open('/');
-  await tab.page.evaluate(
+  await tab.evaluate(
     () =>
       new Promise((done) => {
         const script = document.createElement('script');
@@ -56,7 +46,7 @@ check('a second start of the script in one document does nothing', {}, async ({ 
   );
   assert.equal(await tab.page.$$eval('script', (scripts) => scripts.length), 0);
   await oneMore(site, tab, 'second');
-  assert.equal(tab.said('connected'), 2);
+  assert.equal(await tab.said('connected'), 2);
 });
 
 check('a new file is noticed', notes, async ({ site, open }) => {
@@ -149,7 +139,7 @@ check('a save between rendering and connecting is applied once', {}, async ({ si
   release();
   await tab.shows('#text', 'second');
   await tab.connected(2);
-  assert.equal(tab.navigations, 2);
+  assert.equal(await tab.documents(), 2);
   await oneMore(site, tab, 'third');
 });
 
@@ -168,7 +158,7 @@ check(
     await batch.names('site.css');
     release();
     await tab.styled('#text', 'rgb(2, 0, 0)');
-    assert.equal(tab.navigations, 1);
+    assert.equal(await tab.documents(), 1);
   },
 );
 
@@ -203,7 +193,7 @@ check(
   },
   async ({ site, open }) => {
     const tab = await open('/', (made) =>
-      made.page.evaluateOnNewDocument(() =>
+      made.evaluateOnNewDocument(() =>
         document.addEventListener('securitypolicyviolation', ({ violatedDirective }) =>
           console.log(`violated ${violatedDirective}`),
         ),
@@ -212,7 +202,7 @@ check(
     site.write('static/site.css', 'p { color: rgb(2, 0, 0) }');
     await tab.styled('#text', 'rgb(2, 0, 0)');
     await oneMore(site, tab, 'second');
-    assert.equal(tab.said('violated'), 0);
+    assert.equal(await tab.said('violated'), 0);
   },
 );
 
@@ -226,7 +216,7 @@ check(
     await site.start();
     await tab.shows('#text', 'second');
     await tab.connected(2);
-    assert.equal(tab.navigations, 2);
+    assert.equal(await tab.documents(), 2);
     await oneMore(site, tab, 'third');
   },
 );
@@ -242,7 +232,7 @@ const other = { 'templates/other.html': html('<p id="other">other</p>') };
 
 /** Leaves the page, runs `away`, and comes back to it out of the back/forward cache. */
 const backTo = async (site, tab, away = async () => {}) => {
-  await tab.page.evaluate(() => {
+  await tab.evaluate(() => {
     window.kept = true;
     addEventListener('pageshow', ({ persisted }) => console.log(`persisted ${persisted}`));
   });
@@ -259,7 +249,7 @@ check(
   async ({ site, open }) => {
     const tab = await open('/');
     await backTo(site, tab);
-    assert.equal(await tab.page.evaluate(() => window.kept), true);
+    assert.equal(await tab.evaluate(() => window.kept), true);
     await oneMore(site, tab, 'second');
   },
 );

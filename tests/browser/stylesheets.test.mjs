@@ -1,27 +1,13 @@
 import assert from 'node:assert/strict';
 import { renameSync, rmSync } from 'node:fs';
-import { after, before, test } from 'node:test';
-import { APP, CACHING, html, launch, scenario, until } from './harness.mjs';
-
-let chrome;
-before(async () => {
-  chrome = await launch();
-});
-after(() => chrome?.close());
-
-const check = (name, files, run) =>
-  test(
-    name,
-    { timeout: 60_000 },
-    scenario(() => chrome, files, run),
-  );
+import { APP, CACHING, everywhere, html, until } from './harness.mjs';
 
 const color = (n, selector = 'p') => `${selector} { color: rgb(${n}, 0, 0) }`;
 const rgb = (n) => `rgb(${n}, 0, 0)`;
 
 /** Collects what each frame shows of the colour of `#text`. */
 const probe = (tab) =>
-  tab.page.evaluate(() => {
+  tab.evaluate(() => {
     window.kept = true;
     window.seen = [];
     const look = () => {
@@ -34,7 +20,7 @@ const probe = (tab) =>
 
 /** What was shown up to and with the next frame. */
 const seen = (tab) =>
-  tab.page.evaluate(() => new Promise((done) => requestAnimationFrame(() => done(window.seen))));
+  tab.evaluate(() => new Promise((done) => requestAnimationFrame(() => done(window.seen))));
 
 const links = (tab) =>
   tab.page.$$eval('link', (all) =>
@@ -42,8 +28,8 @@ const links = (tab) =>
   );
 
 const quiet = async (tab) => {
-  assert.equal(await tab.page.evaluate(() => window.kept), true, 'no navigation');
-  assert.equal(tab.navigations, 1);
+  assert.equal(await tab.evaluate(() => window.kept), true, 'no navigation');
+  assert.equal(await tab.documents(), 1);
 };
 
 check(
@@ -75,7 +61,7 @@ check(
       // Whole at every moment: one of these saves is under way whenever the file is asked for.
       site.write('draft.css', color(n));
       renameSync(site.path('draft.css'), site.path('static/site.css'));
-      if (n % 4 === 0) await tab.page.evaluate(() => new Promise(requestAnimationFrame));
+      if (n % 4 === 0) await tab.evaluate(() => new Promise(requestAnimationFrame));
     }
     await tab.styled('#text', rgb(40));
     await until('one link is left', async () => (await links(tab)).length === 1);
@@ -152,7 +138,7 @@ def page`,
     await tab.page.goto(site.url, { waitUntil: [] });
     await tab.connected(1);
     await until('the sheet is fetched ahead', () =>
-      tab.page.evaluate(() =>
+      tab.evaluate(() =>
         performance.getEntriesByType('resource').some(({ name }) => name.endsWith('site.css')),
       ),
     );
@@ -161,7 +147,7 @@ def page`,
     await batch.names('site.css');
     rmSync(site.path('gate'));
     await tab.styled('#text', rgb(2));
-    assert.equal(tab.navigations, 1);
+    assert.equal(await tab.documents(), 1);
   },
 );
 
@@ -198,7 +184,7 @@ check(
     const tab = await open('/');
     await tab.styled('#text', rgb(1));
     await probe(tab);
-    await tab.page.evaluate(() => {
+    await tab.evaluate(() => {
       window.touched = [];
       new MutationObserver((records) => {
         for (const { target, addedNodes, removedNodes } of records)
@@ -213,9 +199,9 @@ check(
     site.write('static/site.css', color(2));
     await tab.styled('#text', rgb(2));
     await until('one link is left', async () => (await links(tab)).length === 1);
-    const touched = await tab.page.evaluate(() => window.touched);
+    const touched = await tab.evaluate(() => window.touched);
     assert.deepEqual([...new Set(touched)], ['/static/site.css']);
-    assert.equal(tab.said('admin.css'), 0);
+    assert.equal(await tab.said('admin.css'), 0);
     await quiet(tab);
   },
 );
@@ -224,7 +210,7 @@ check('a stylesheet that fails to load leaves the old one in force', {}, async (
   const tab = await open('/');
   await tab.styled('#text', rgb(1));
   await probe(tab);
-  await tab.page.evaluate(() => {
+  await tab.evaluate(() => {
     window.failed = 0;
     document.querySelector('link').setAttribute('onerror', 'window.failed++');
   });
@@ -242,7 +228,7 @@ check('a stylesheet that fails to load leaves the old one in force', {}, async (
     async () => refused === 1 && (await links(tab)).length === 1,
   );
   assert.deepEqual(await seen(tab), [rgb(1)]);
-  assert.equal(await tab.page.evaluate(() => window.failed), 0);
+  assert.equal(await tab.evaluate(() => window.failed), 0);
   tab.page.off('request', refuse);
   await tab.page.setRequestInterception(false);
   site.write('static/site.css', color(3));
@@ -346,7 +332,7 @@ check('an alternate sheet stays off', alternates, async ({ site, open }) => {
 
 check('an alternate sheet that was switched on stays on', alternates, async ({ site, open }) => {
   const tab = await open('/');
-  await tab.page.evaluate(() => {
+  await tab.evaluate(() => {
     const [light, dark] = document.querySelectorAll('link');
     light.disabled = dark.disabled = true;
     // Only what was disabled before is enabled explicitly.
@@ -481,7 +467,7 @@ check(
     site.write('static/site.css', color(2));
     await tab.styled('#text', rgb(2));
     await until('the plain address is asked for again', () =>
-      tab.page.evaluate(() =>
+      tab.evaluate(() =>
         performance
           .getEntriesByType('resource')
           .some(
@@ -512,7 +498,7 @@ check(
     await tab.styled('#text', rgb(1));
     site.write('static/site-4e5f6a7b.css', color(2));
     await tab.connected(2);
-    assert.equal(tab.navigations, 2);
+    assert.equal(await tab.documents(), 2);
   },
 );
 

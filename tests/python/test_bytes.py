@@ -14,7 +14,7 @@ import pytest
 from starlette.types import Message, Scope
 from support import NAVIGATION, TAG, LayerUnderTest, body, body_of, call, http_scope, sender, start
 
-RUNS = int(os.environ.get("HR_BYTES_RUNS", "600"))
+RUNS = int(os.environ.get("HR_BYTES_RUNS", "2000"))
 SEED = int(os.environ.get("HR_BYTES_SEED", "1"))
 BATCH = 100
 
@@ -113,7 +113,7 @@ def messages(choice: random.Random, content: bytes) -> list[Message]:
     if choice.random() < 0.3:  # where the decision falls
         cuts += [choice.randrange(min(len(content), 40) + 1) for _ in range(8)]
     edges = [0, *sorted(cuts), len(content)]  # equal ones make an empty message
-    sent = [start(headers, choice.choice((200, 200, 404, 500)))]
+    sent: list[Message] = [start(headers, choice.choice((200, 200, 404, 500)))]
     for index in range(len(edges) - 1):
         part = as_any_bytes(choice, content[edges[index] : edges[index + 1]])
         sent.append(body(part, index < len(edges) - 2))

@@ -176,7 +176,7 @@ def test_messages_before_the_start_pass_and_the_page_is_still_injected(
     "change",
     [
         {"headers": iter(())},
-        {"headers": [(b"a", "b")]},
+        {"headers": [(b"accept", "b")]},
         {"headers": [[b"a"]]},
         {"method": None},
         {"method": b"GET"},
