@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import http.client
+import os
 import re
 import shutil
 import statistics
 import subprocess
 import tempfile
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import proc
 import server
-from report import Cell, Column, Section
+from report import Cell, Column, Section, percentile
 from server import Server
 
 CONNECTIONS = 16
+SECONDS = 1  # of a round: wrk counts no shorter
 NAVIGATION = {
     "Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
     "Accept-Encoding": "gzip, deflate, br",
@@ -47,22 +50,16 @@ CONTENDERS = {
 
 @dataclass
 class Tally:
-    """One contender, one kind of response: the rates of the rounds, and sums over all of them."""
+    """One contender, one kind of response; a value a round."""
 
     rates: list[float] = field(default_factory=list)
-    requests: int = 0
-    cpu_seconds: float = 0.0
+    cpu_us: list[float] = field(default_factory=list)
 
-    def add(self, running: Server, path: str, headers: Mapping[str, str], seconds: int) -> None:
-        before = running.cpu_seconds()
-        rate, requests = _wrk(running.port, path, headers, seconds)
+    def add(self, running: Server, path: str, headers: Mapping[str, str]) -> None:
+        before = proc.cpu_seconds(running.pid)
+        rate, requests = _wrk(running.port, path, headers)
         self.rates.append(rate)
-        self.requests += requests
-        self.cpu_seconds += running.cpu_seconds() - before
-
-    @property
-    def cpu_us(self) -> float:
-        return self.cpu_seconds / self.requests * 1e6
+        self.cpu_us.append((proc.cpu_seconds(running.pid) - before) / requests * 1e6)
 
 
 def check_wrk() -> None:
@@ -73,7 +70,7 @@ def check_wrk() -> None:
 
 def run(quick: bool) -> Section:
     check_wrk()
-    rounds, seconds = (3, 1) if quick else (12, 1)
+    rounds = 3 if quick else 25
     tallies = {(kind, name): Tally() for kind in KINDS for name in CONTENDERS}
     with ExitStack() as stack:
         directory = Path(
@@ -84,12 +81,32 @@ def run(quick: bool) -> Section:
             for name, app in CONTENDERS.items()
         }
         _check_bodies(servers)
+        stack.enter_context(_apart([running.pid for running in servers.values()]))
         for number in range(rounds):
             for kind, (path, headers) in KINDS.items():
                 # Every other round backwards: what drifts within a round then favours nobody.
                 for name in list(CONTENDERS)[:: -1 if number % 2 else 1]:
-                    tallies[kind, name].add(servers[name], path, headers, seconds)
-    return _section(tallies, rounds, seconds)
+                    tallies[kind, name].add(servers[name], path, headers)
+    return _section(tallies, rounds)
+
+
+@contextmanager
+def _apart(pids: list[int]) -> Iterator[None]:
+    """The servers, of which one works at a time, on one processor; wrk on another, as this process,
+    of which it inherits that."""
+    allowed = os.sched_getaffinity(0)
+    if len(allowed) < 2:
+        yield
+        return
+    ours, theirs = sorted(allowed)[:2]
+    for pid in pids:
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            os.sched_setaffinity(int(thread.name), {theirs})
+    os.sched_setaffinity(0, {ours})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, allowed)
 
 
 def _check_bodies(servers: Mapping[str, Server]) -> None:
@@ -116,9 +133,9 @@ def _get(port: int, path: str, headers: Mapping[str, str]) -> bytes:
     return body
 
 
-def _wrk(port: int, path: str, headers: Mapping[str, str], seconds: int) -> tuple[float, int]:
+def _wrk(port: int, path: str, headers: Mapping[str, str]) -> tuple[float, int]:
     """Requests per second, and requests."""
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s"]
+    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}s"]
     for name, value in headers.items():
         command += ["-H", f"{name}: {value}"]
     command.append(f"http://127.0.0.1:{port}{path}")
@@ -135,41 +152,49 @@ def _wrk(port: int, path: str, headers: Mapping[str, str], seconds: int) -> tupl
     return float(rate[1]), int(count[1])
 
 
-def _section(tallies: Mapping[tuple[str, str], Tally], rounds: int, seconds: int) -> Section:
-    rows: list[dict[str, Cell]] = []
-    for (kind, name), tally in tallies.items():
-        bare = tallies[kind, "bare"]
-        ratios = [a / b for a, b in zip(tally.rates, bare.rates, strict=True)]
-        rows.append(
-            {
-                "response": kind,
-                "contender": name,
-                "per_second": statistics.median(tally.rates),
-                "ratio_to_bare": statistics.median(ratios),
-                "lowest_ratio": min(ratios),
-                "highest_ratio": max(ratios),
-                "cpu_us": tally.cpu_us,
-                "cpu_ratio_to_bare": bare.cpu_us / tally.cpu_us,
-            }
-        )
+def _section(tallies: Mapping[tuple[str, str], Tally], rounds: int) -> Section:
+    apart = "the servers on one processor, wrk on another"
+    if len(os.sched_getaffinity(0)) < 2:
+        apart = "all on the one processor there is"
     return Section(
         title="Requests per second through uvicorn",
         notes=[
             f"one process each, --http {server.HTTP} --loop {server.LOOP}; wrk, 1 thread, "
-            f"{CONNECTIONS} connections; {rounds} rounds of {seconds} s in turns",
-            "x bare: the median of the ratios of the rounds",
-            "CPU: the server's processor time a request, over all rounds, and bare / it: "
-            "what other load on the machine disturbs less",
+            f"{CONNECTIONS} connections; {rounds} rounds of {SECONDS} s in turns; {apart}",
+            "x bare: requests a second, the median (25%..75%) of the ratios to bare in each round",
+            "CPU us: the server's processor time a request, the median; CPU x bare: bare / it, as "
+            "x bare. Other load on the machine takes requests away, but hardly adds to this",
         ],
         columns=[
             Column("response", ""),
             Column("contender", ""),
             Column("per_second", "requests/s"),
             Column("ratio_to_bare", "x bare", 3),
-            Column("lowest_ratio", "lowest", 3),
-            Column("highest_ratio", "highest", 3),
+            Column("ratio_quartiles", "(25%..75%)"),
             Column("cpu_us", "CPU us", 2),
             Column("cpu_ratio_to_bare", "CPU x bare", 3),
+            Column("cpu_ratio_quartiles", "(25%..75%)"),
         ],
-        rows=rows,
+        rows=[
+            {
+                "response": kind,
+                "contender": name,
+                "per_second": statistics.median(tally.rates),
+                **_ratios("ratio", tally.rates, tallies[kind, "bare"].rates),
+                "cpu_us": statistics.median(tally.cpu_us),
+                **_ratios("cpu_ratio", tallies[kind, "bare"].cpu_us, tally.cpu_us),
+            }
+            for (kind, name), tally in tallies.items()
+        ],
     )
+
+
+def _ratios(key: str, above: list[float], below: list[float]) -> dict[str, Cell]:
+    ratios = [a / b for a, b in zip(above, below, strict=True)]
+    low, high = percentile(ratios, 25), percentile(ratios, 75)
+    return {
+        f"{key}_to_bare": statistics.median(ratios),
+        f"{key}_quartile1": low,
+        f"{key}_quartile3": high,
+        f"{key}_quartiles": f"({low:.3f}..{high:.3f})",
+    }

@@ -105,6 +105,8 @@ def _bare_app(case: Case) -> App:
     if len(case.chunks) == 1:
         headers.append((b"content-length", str(case.size).encode()))
 
+    *chunks, last = case.chunks
+
     async def app(scope: Message, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
             await receive()
@@ -113,7 +115,6 @@ def _bare_app(case: Case) -> App:
             await send({"type": "lifespan.shutdown.complete"})
             return
         await send({"type": "http.response.start", "status": 200, "headers": headers.copy()})
-        *chunks, last = case.chunks
         for chunk in chunks:
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
         await send({"type": "http.response.body", "body": last})

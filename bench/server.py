@@ -27,11 +27,6 @@ class Server:
     port: int
     pid: int
 
-    def cpu_seconds(self) -> float:
-        """Processor time of all of its threads since it began; proc(5), fields 14 and 15."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
 
 @contextmanager
 def running(app: str, watch_dir: Path) -> Iterator[Server]:

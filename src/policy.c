@@ -208,7 +208,7 @@ static bool has_nonce(hr_bytes list, hr_bytes nonce)
 
 enum policy_flag {
     NONCE_REPORT_ONLY = 1 << 0, /* the nonce that was found is not of an enforced policy */
-    NONCE_MISSING = 1 << 1,     /* a policy accepts nothing but a nonce and has none */
+    NONCE_ONLY = 1 << 1,        /* a policy accepts nothing else */
     NO_SCRIPTS = 1 << 2,
     NO_ORIGIN = 1 << 3,
 };
@@ -261,8 +261,8 @@ static void tell_script(hr_policy *policy, hr_bytes list, bool enforced)
 
     if (nonce.size && (dynamic || !any(list, is_open)))
         tell_nonce(policy, nonce, enforced);
-    if (dynamic && !nonce.size)
-        policy->flags |= NONCE_MISSING;
+    if (dynamic)
+        policy->flags |= NONCE_ONLY;
 }
 
 void hr_policy_header(hr_policy *policy, hr_bytes name, hr_bytes value)
@@ -317,7 +317,7 @@ hr_status hr_policy_settle(hr_policy *policy)
     else if (policy->flags & NO_ORIGIN)
         policy->reason = "its Content-Security-Policy has a sandbox without allow-same-origin, so "
                          "that no script can reach the event stream";
-    if (policy->reason || policy->nonce.size || !(policy->flags & NONCE_MISSING))
+    if (policy->reason || policy->nonce.size || !(policy->flags & NONCE_ONLY))
         return HR_OK;
     return make_nonce(policy);
 }

@@ -16,7 +16,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 Header = tuple[bytes, bytes]
 
 LIMIT = 65536
-TAG = b'<script async="" data-cursor="%016x.%016x" src="/__starlette_hot_reload/client.js"></script>'
+TAG = (
+    b'<script async="" data-cursor="%016x.%016x" src="/__starlette_hot_reload/client.js"></script>'
+)
 _BOOT = 1
 
 # 13.2.5 of the HTML standard. Each repeated part is followed by what cannot continue it, so that
@@ -49,8 +51,7 @@ _OPEN = re.compile(
     rb"|<(?:[!?].*|/(?!(?:head|body|html|br)%(ends)s).*)?"
     rb"|<(?:h|ht|htm|he|hea|b|bo|bod|body|(?:html|head)(?:[\t\n\f\r />].*)?)"
     rb"|&(?:(?-i:T|Ta|Tab|N|Ne|New|NewL|NewLi|NewLin|NewLine))?"
-    rb"|&\#0*(?:[12]?[0-9]|3[0-2])?|&\#x0*(?:1?[0-9a-f]|20)?"
-    % {b"ends": _NAME_ENDS},
+    rb"|&\#0*(?:[12]?[0-9]|3[0-2])?|&\#x0*(?:1?[0-9a-f]|20)?" % {b"ends": _NAME_ENDS},
     re.IGNORECASE | re.DOTALL,
 )
 _BODY = re.compile(rb"<body" + _NAME_ENDS, re.IGNORECASE)

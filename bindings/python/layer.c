@@ -401,13 +401,11 @@ static PyObject *page_scope(core_state *state, PyObject *scope, uint64_t marked)
 /* app(scope, receive, send) with a Send of ours; the app's own awaitable comes back. */
 static PyObject *call_wrapped(core_layer *layer, PyObject *args, PyObject *send, PyObject *scope)
 {
-    PyObject *wrapped =
-        send && scope ? PyTuple_Pack(3, scope, PyTuple_GetItem(args, 1), send) : NULL;
-    if (!wrapped)
-        PyErr_Clear();
-    PyObject *awaitable = PyObject_Call(layer->app, wrapped ? wrapped : args, NULL);
-    Py_XDECREF(wrapped);
-    return awaitable;
+    if (send && scope)
+        return PyObject_CallFunctionObjArgs(layer->app, scope, PyTuple_GetItem(args, 1), send,
+                                            NULL);
+    PyErr_Clear();
+    return PyObject_Call(layer->app, args, NULL);
 }
 
 static PyObject *call_page(core_layer *layer, PyObject *args, const page_request *request,

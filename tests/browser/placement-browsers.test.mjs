@@ -1,31 +1,29 @@
 // Where the tag goes, by the parsers of real browsers.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { launch } from './harness.mjs';
+import { after, test } from 'node:test';
+import { ENGINES, Tab } from './harness.mjs';
 import { compareInPage, sample } from './placement-browsers.mjs';
 
-let chrome;
-before(async () => {
-  chrome = await launch();
-});
-after(() => chrome?.close());
-
+/** How many documents a driver is given in one message. */
 const TOGETHER = 200;
 
-/** A driver hands over one message a time: not all documents at once. */
-const compareAll = async (evaluate) => {
-  const { tag, documents } = sample();
-  const wrong = [];
-  for (let index = 0; index < documents.length; index += TOGETHER)
-    wrong.push(...(await evaluate(compareInPage, tag, documents.slice(index, index + TOGETHER))));
-  assert.ok(documents.length >= 150, `${documents.length} documents`);
-  assert.equal(wrong.length, 0, wrong.slice(0, 10).join('\n'));
-  return documents;
-};
+const { tag, documents } = sample();
 
-test('chromium: the tag changes nothing but itself', { timeout: 120_000 }, async (t) => {
-  const page = await chrome.newPage();
-  const documents = await compareAll((run, ...given) => page.evaluate(run, ...given));
-  const size = documents.reduce((sum, { text }) => sum + text.length, 0);
-  t.diagnostic(`${documents.length} documents, ${size} characters`);
+test('the sample is of every kind', () => {
+  assert.ok(documents.length >= 150, `${documents.length} documents`);
 });
+
+for (const engine of ENGINES) {
+  after(() => engine.close());
+
+  test(`${engine.name}: the tag changes nothing but itself`, { timeout: 120_000 }, async () => {
+    const tab = await Tab.open(engine);
+    const wrong = [];
+    for (let begin = 0; begin < documents.length; begin += TOGETHER) {
+      const some = documents.slice(begin, begin + TOGETHER);
+      wrong.push(...(await tab.evaluate(compareInPage, tag, some)));
+    }
+    await tab.close();
+    assert.equal(wrong.length, 0, wrong.slice(0, 10).join('\n'));
+  });
+}

@@ -86,7 +86,7 @@ export const tagDifference = (data, place, tag, scripting) => {
 class Prefix extends Parser {
   nul = false;
   shown = false;
-  textAt = -1;
+  textAt = Infinity;
 
   get isBeforeHead() {
     return this.insertionMode <= InsertionMode.BEFORE_HEAD;

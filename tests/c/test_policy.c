@@ -77,7 +77,8 @@ static void tell(hr_policy *policy, const char *const headers[HEADERS])
 
 static bool is_text(const hr_buffer *buffer, const char *text)
 {
-    return buffer->size == strlen(text) && memcmp(buffer->data, text, buffer->size) == 0;
+    return buffer->size == strlen(text) &&
+           (!buffer->size || memcmp(buffer->data, text, buffer->size) == 0);
 }
 
 struct row {
@@ -467,6 +468,7 @@ static void test_no_random_bits_is_an_answer(void **state)
 {
     hr_policy policy;
     const char *const dynamic[HEADERS] = {"script-src 'strict-dynamic'"};
+    const char *const sandboxed[HEADERS] = {"script-src 'strict-dynamic'", "sandbox"};
     const char *const other[HEADERS] = {"script-src 'nonce-a' 'strict-dynamic'; connect-src x"};
 
     randomness.error = ENOSYS;
@@ -476,6 +478,9 @@ static void test_no_random_bits_is_an_answer(void **state)
     assert_int_equal(policy.nonce.size, 0);
     tell(&policy, other); /* needs none */
     assert_int_equal(hr_policy_settle(&policy), HR_OK);
+    tell(&policy, sandboxed); /* will not be rewritten */
+    assert_int_equal(hr_policy_settle(&policy), HR_OK);
+    assert_non_null(policy.reason);
     randomness.error = 0;
     tell(&policy, dynamic);
     assert_int_equal(hr_policy_settle(&policy), HR_OK);
