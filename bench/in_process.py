@@ -22,10 +22,10 @@ def run(quick: bool) -> Section:
         title="Added time of one response, in process",
         notes=[
             "a bare ASGI app that sends one start and one body (streamed: 100 chunks), called "
-            f"without a server; {rounds} rounds in turns of {TURN_SECONDS * 1e3:.0f} ms or one call",
-            "us: added to the bare app, the shortest turn less the bare app's shortest: other load "
-            "only ever adds, and this came out within 2 % in six runs under a load of 10, where "
-            "medians differed by 40 %; the ratios are of these",
+            f"without a server; {rounds} rounds of turns of {TURN_SECONDS * 1e3:.0f} ms",
+            "us: added to the bare app, the shortest turn less the bare app's shortest; the ratios "
+            "are of these. Other load only adds: in six runs under a load of 10 they stayed within "
+            "2 %, where medians differed by 40 %",
             "median (25%..75%): of the differences to the bare app in each round",
             "plain Python: our own rule as one regular expression, see apps/plain_python.py",
             "the pages are ASCII, what 0.3's method decodes fastest",

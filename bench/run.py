@@ -2,8 +2,8 @@
 
     python bench/run.py [--quick] [PART ...]
 
-The parts are save, watching, checkout, requests, in-process and callgrind: see the module of each for
-what it measures. Prints the tables and writes them to build/bench.json.
+The parts are save, watching, checkout, requests, in-process and callgrind: see the module of each
+for what it measures. Prints the tables and writes them to build/bench.json.
 """
 
 from __future__ import annotations

@@ -8,7 +8,8 @@
  *     new directive with what it says and one source more, and default-src is as it was;
  *   - inline scripts and styles that all ran still do, and those that did not all run still do not;
  *   - but for 'none' the value is what it was, with something put in between;
- *   - where nothing was appended the value allowed it all before;
+ *   - where nothing was appended the value allowed it all before, and nothing was added to a list
+ *     with 'self', `*` or `http:`, unless 'strict-dynamic' takes their meaning away;
  *   - rewriting what came out appends nothing, and asks for the same nonce.
  *
  * And a reason is given if and only if an enforced policy has a sandbox without either token.
@@ -367,6 +368,9 @@ static void check_sources(const struct change *change, struct list before, struc
 {
     const bool none = before.count == 2 && is(before.items[1], "'none'");
     size_t next = 1;
+
+    CHECK((script && contains(before, "'strict-dynamic'")) ||
+          (!contains(before, "'self'") && !contains(before, "*") && !contains(before, "http:")));
 
     for (size_t i = 1; i < before.count && !none; i++) {
         if (!quotes && before.items[i].at[0] == '\'')

@@ -86,7 +86,7 @@ static hr_bytes directive_name(enum directive directive)
 /* The part of a policy that matters here. */
 struct policy {
     hr_bytes text;
-    hr_bytes values[DIRECTIVES]; /* of the text, where they are or would be; NULL: not there */
+    hr_bytes values[DIRECTIVES]; /* within `text`, perhaps empty; NULL: no such directive */
 };
 
 /* A directive that is not ASCII does not count, nor does one whose name was there before. Chromium
@@ -532,7 +532,7 @@ static void rewrite_policy(struct copy *copy, const struct policy *policy,
     const bool connect_in_place = connect == CONNECT_SRC;
     const bool connect_first = script_in_place && connect_in_place &&
                                policy->values[connect].data < policy->values[script].data;
-    if (connect_in_place && connect_first)
+    if (connect_first)
         widen(copy, policy->values[connect], for_connect);
     if (script_in_place)
         widen(copy, policy->values[script], for_script);

@@ -27,7 +27,14 @@ def ours(directory: Path, polling: int = 0) -> Start:
     def start() -> Iterator[None]:
         root = os.fsencode(directory)
         engine = Engine(
-            [root], base=root, served=[], polling=polling, poll_interval=0.25, exclude=[], boot=1
+            [root],
+            base=root,
+            served=[],
+            polling=polling,
+            poll_interval=0.25,
+            exclude=[],
+            boot=1,
+            morph=False,
         )
         wake, cursor, told = engine.subscribe(), engine.now(), 0
         engine.start()

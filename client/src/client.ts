@@ -1,11 +1,15 @@
 import { answerHello, nextStreak, ownCursor, paceOf, HASTE, type Memory } from './memory';
-import type { StyleOutcome } from './stylesheets';
-import { decoded, type Change, type Hello, type Update } from './wire';
+import { decoded, isLater, type Change, type Hello, type Update } from './wire';
 
 /** What carries the decisions out. */
 export interface Page {
-  /** `mark` names this state of the files. */
-  styles(changes: readonly Change[], mark: string): StyleOutcome;
+  /** Changes stylesheets, images and fonts in place. `mark` names this state of the files. */
+  swap(changes: readonly Change[], mark: string): Promise<'unused' | 'swapped' | 'reload'>;
+  /** Asks for the page again, and changes the document into it. */
+  morph(): Promise<'morphed' | 'reload' | 'failed'>;
+  /** Whether the page's own code lets the morph be. */
+  mayMorph(changes: readonly Change[]): boolean;
+  updated(kind: 'swap' | 'morph', changes: readonly Change[]): void;
   /** Makes the HTTP cache hold what the server has now, of what the page has used. */
   refresh(changes: readonly Change[]): Promise<unknown>;
   /** Remembers why, and reloads. */
@@ -14,6 +18,8 @@ export interface Page {
   active(): boolean;
   debug(text: string): void;
   warn(text: string): void;
+  /** Shows what is wrong; nothing is, without a text. */
+  notice(text?: string): void;
 }
 
 export interface ClientDeps {
@@ -33,21 +39,35 @@ export interface Client {
   /** Returns whether to connect again, with the cursor of now. */
   hello(hello: Hello): boolean;
   update(update: Update, cursor: string): void;
+  away(): void;
 }
 
 /** A reload that has not happened by then was most likely refused by a person, in milliseconds. */
 const LEAVING = 10_000;
 const OLD_COPY = 'reloaded, but got an older copy: does a cache or a service worker answer?';
+const LOOP = 'not reloaded: does loading this page change a watched file?';
+const AWAY = 'the server is away';
+
+const isSwapped = ({ kind }: Change): boolean => /css|image|font/.test(kind);
 
 export const createClient = ({ page, tag, memory, clock, timer }: ClientDeps): Client => {
   const started = clock();
   let own = ownCursor(tag, memory);
   let resumed = own !== tag;
   let connected = false;
+  let morphs = false;
   let missed: Change[] = [];
   let cancel: (() => void) | undefined;
   let leaving = false;
   let late = false;
+  let trouble: string | undefined;
+  let waiting: Change[] = [];
+  let isBusy = false;
+
+  const warn = (text: string): void => {
+    page.warn(text);
+    page.notice((trouble = text));
+  };
 
   const reload = (changes: readonly Change[]): void => {
     missed.push(...changes);
@@ -73,17 +93,62 @@ export const createClient = ({ page, tag, memory, clock, timer }: ClientDeps): C
     cancel?.();
     if (pace === 'now') go();
     else if (pace === 'settle') cancel = timer(go, HASTE);
-    else page.warn('not reloaded: does loading this page change a watched file?');
+    else warn(LOOP);
   };
 
-  if (resumed) page.warn(OLD_COPY);
+  const log = (outcome: string, changes: readonly Change[]): void =>
+    page.debug(`${outcome}: ${changes.map(({ path }) => path).join(', ')}`);
+
+  const reloadFor = (changes: readonly Change[]): void => {
+    log('reload', changes);
+    reload(changes);
+  };
+
+  const done = (kind: 'swap' | 'morph', outcome: string, changes: readonly Change[]): void => {
+    log(outcome, changes);
+    page.updated(kind, changes);
+    page.notice((trouble = undefined));
+  };
+
+  const apply = async (changes: readonly Change[], mark: string): Promise<void> => {
+    const swaps = changes.filter(isSwapped);
+    const rest = changes.filter((change) => !isSwapped(change));
+    if (rest.length && (!morphs || rest.some(({ kind }) => kind === 'script')))
+      return reloadFor(changes);
+    const swapped = swaps.length ? await page.swap(swaps, mark) : 'unused';
+    if (swapped === 'swapped') done('swap', swapped, swaps);
+    if (!rest.length && swapped !== 'reload') return;
+    if (!morphs) return reloadFor(changes);
+    if (!page.mayMorph(changes)) return;
+    const morphed = await page.morph();
+    if (morphed === 'reload') reloadFor(changes);
+    else if (morphed === 'morphed') done('morph', morphed, changes);
+    else log('failed', changes);
+  };
+
+  /** One after the other; what comes meanwhile is one. */
+  const work = async (): Promise<void> => {
+    if (isBusy) return;
+    isBusy = true;
+    while (waiting.length) {
+      const changes = waiting;
+      waiting = [];
+      // A part of the client could not be had.
+      await apply(changes, own.split('.')[1]!).catch(() => reloadFor(changes));
+    }
+    isBusy = false;
+  };
+
+  if (resumed) warn(OLD_COPY);
 
   return {
     cursor: () => own,
 
     hello(hello) {
+      page.notice(trouble);
       if (!connected) page.debug('connected');
       connected = true;
+      morphs = !!hello.morph;
       const answer = answerHello(hello, own, memory, resumed);
       if (answer === 'follow') return false;
       if (answer === 'reload') {
@@ -92,22 +157,22 @@ export const createClient = ({ page, tag, memory, clock, timer }: ClientDeps): C
         reload([]);
         return false;
       }
-      page.warn(OLD_COPY);
+      warn(OLD_COPY);
       const again = answer !== 'stay';
       own = again ? answer : hello.cursor;
       resumed = true;
       return again;
     },
 
-    update({ type, changes, files }, cursor) {
-      if (type !== 'css' && type !== 'reload') return;
-      for (const change of changes) change.url &&= decoded(change.url);
-      own = cursor || own;
-      const outcome = type === 'css' ? page.styles(changes, bootless(own)) : type;
-      if (outcome !== 'unused') page.debug(`${outcome}: ${files.join(', ')}`);
-      if (outcome === 'reload') reload(changes);
+    update({ type, changes }, cursor) {
+      // What the stream had to repeat for another page is known here.
+      if ((type !== 'css' && type !== 'reload') || !isLater(cursor, own)) return;
+      own = cursor;
+      for (const change of changes)
+        waiting.push({ ...change, url: change.url && decoded(change.url) });
+      void work();
     },
+
+    away: () => page.notice(AWAY),
   };
 };
-
-const bootless = (cursor: string): string => cursor.split('.')[1]!;

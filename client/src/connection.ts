@@ -11,6 +11,8 @@ export interface ConnectionDeps {
   source(): Source;
   hello(data: string): void;
   message(data: string, cursor: string): void;
+  /** The stream has ended, or could not be had. */
+  lost(): void;
   /** Runs `task` after `milliseconds`; returns what cancels it. */
   timer(task: () => void, milliseconds: number): () => void;
   /** Milliseconds. */
@@ -64,6 +66,7 @@ export const createConnection = (deps: ConnectionDeps): Connection => {
       if (source !== current) return;
       if (deps.clock() - since > STEADY) failures = 0;
       close();
+      deps.lost();
       cancel = deps.timer(open, backoff(failures++, deps.random()));
     };
   };

@@ -1,8 +1,11 @@
+import { pathOf, unmarked } from './addresses';
+import { createCarrier, type Way } from './carrier';
 import { createClient } from './client';
-import { createConnection } from './connection';
 import { recall, remember, unremembered, type Memory } from './memory';
-import { createStyles, pathOf, unmarked } from './stylesheets';
 import type { Change } from './wire';
+
+/** Names this version of all parts; put in by the build. */
+declare const BUILD: string;
 
 /** A reload does not wait longer for the cache, in milliseconds. */
 const PATIENCE = 1000;
@@ -17,12 +20,13 @@ const timer = (task: () => void, milliseconds: number): (() => void) => {
 
 /** Nothing of ours is thrown into the page. */
 const guarded =
-  <Arguments extends unknown[]>(task: (...given: Arguments) => void) =>
-  (...given: Arguments): void => {
+  <Arguments extends unknown[], Result>(task: (...given: Arguments) => Result) =>
+  (...given: Arguments): Result | undefined => {
     try {
-      task(...given);
+      return task(...given);
     } catch (error) {
       warn(error);
+      return undefined;
     }
   };
 
@@ -65,10 +69,46 @@ const recalled = (address: string): Memory => {
 
 const start = (script: HTMLScriptElement): void => {
   const address = location.pathname + location.search;
+  // Not `script.src`, which a <base> parsed since would bend.
+  const events = new URL(script.getAttribute('src')!, origin).href.replace(/\/client\.js$/, '');
+
+  /** A part of the client; one that could not be had is asked for again the next time. */
+  const parts = new Map<string, Promise<any>>();
+  let attempts = 0;
+  const part = <Made>(name: string, make: (exported: any) => Made): Promise<Made> => {
+    const known = parts.get(name);
+    if (known) return known;
+    // Some browsers remember that an address failed.
+    const made = import(`${events}/${name}.js?${BUILD}${attempts || ''}`).then(make);
+    parts.set(name, made);
+    made.catch(() => {
+      attempts++;
+      parts.delete(name);
+    });
+    return made;
+  };
+
+  const dispatch = (name: string, detail: object, cancelable = false): boolean =>
+    document.dispatchEvent(new CustomEvent(`hot-reload:${name}`, { detail, cancelable }));
+
+  const worker: Way = (deliver, fail) => {
+    const shared = new SharedWorker(`${events}/worker.js?${BUILD}`);
+    shared.onerror = fail;
+    shared.port.onmessage = ({ data }) => deliver(data);
+    return (message) => {
+      shared.port.postMessage(message);
+      // What stays open may keep the page out of the back/forward cache.
+      if (message[0] === 'close') shared.port.close();
+    };
+  };
 
   const client = createClient({
     page: {
-      styles: createStyles(document, refresh),
+      swap: async (changes, mark) =>
+        (await part('swap', ({ createSwap }) => createSwap(document, refresh)))(changes, mark),
+      morph: async () => (await part('morph', ({ createMorph }) => createMorph(document)))(),
+      mayMorph: (changes) => dispatch('before-morph', { changes }, true),
+      updated: (kind, changes) => dispatch('updated', { kind, changes }),
       refresh: refreshUsed,
       reload(cursor, streak) {
         try {
@@ -81,6 +121,13 @@ const start = (script: HTMLScriptElement): void => {
       active: () => !!navigator.userActivation?.hasBeenActive,
       debug,
       warn,
+      notice(text) {
+        // Once connected it is fetched ahead, since it is needed when there is no server.
+        part('notice', ({ createNotice }) => createNotice(document)).then(
+          guarded((notice) => (text ? notice.show(text) : notice.hide())),
+          () => 0,
+        );
+      },
     },
     tag: script.dataset.cursor!,
     memory: recalled(address),
@@ -88,14 +135,14 @@ const start = (script: HTMLScriptElement): void => {
     timer,
   });
 
-  // Not `script.src`, which a <base> parsed since would bend.
-  const events = new URL(script.getAttribute('src')!, origin).href.replace(/\/client\.js$/, '');
-  const { open, close, wake } = createConnection({
-    source: () => new EventSource(`${events}?cursor=${client.cursor()}`),
-    hello: guarded((data) => client.hello(JSON.parse(data)) && open()),
-    message: guarded((data, cursor) => client.update(JSON.parse(data), cursor)),
+  const { open, close, wake } = createCarrier({
+    worker,
+    share: () => part('share', ({ share }) => share(events, BUILD)),
+    cursor: client.cursor,
+    hello: guarded(client.hello),
+    update: guarded(client.update),
+    away: client.away,
     timer,
-    clock: Date.now,
     random: Math.random,
   });
 
@@ -105,7 +152,7 @@ const start = (script: HTMLScriptElement): void => {
   addEventListener('pageshow', seen);
   addEventListener('focus', seen);
   addEventListener('visibilitychange', seen);
-  addEventListener('online', open);
+  addEventListener('online', seen);
   // An open stream would keep the page out of the back/forward cache, or on the server.
   addEventListener('pagehide', close);
   open();

@@ -4,6 +4,8 @@ export interface Hello {
   cursor: string;
   /** What happened since the cursor that we came with is unknown. */
   reload: boolean;
+  /** Whether pages are morphed rather than reloaded. */
+  morph?: boolean;
 }
 
 export interface Change {
@@ -20,6 +22,15 @@ export interface Update {
   files: string[];
   changes: Change[];
 }
+
+/** What a page says to the hub: where it is, that it goes, that it is looked at. */
+export type ToHub = readonly [word: 'open', cursor: string] | readonly [word: 'close' | 'wake'];
+
+/** What the hub says to a page: `here` at once, whatever the server does; `who` asks for an `open`. */
+export type ToPage =
+  | readonly ['here' | 'away' | 'who']
+  | readonly ['hello', Hello]
+  | readonly ['update', Update, cursor: string];
 
 /** A cursor is `<boot>.<sequence>`; boot names one run of the server. */
 export const bootOf = (cursor: string): string => cursor.split('.')[0]!;

@@ -38,15 +38,10 @@ const RECORDER = `(() => {
   });
   addEventListener('unhandledrejection', ({ reason }) => keep('error', String(reason)));
   keep('document', location.href);
+  Object.defineProperty(window, Symbol.for('recorder'), { value: () => get('recorder') });
 })();`;
 
-const readRecord = () => {
-  try {
-    return sessionStorage.getItem('recorder') ?? '';
-  } catch {
-    return '';
-  }
-};
+const readRecord = () => window[Symbol.for('recorder')]?.() ?? '';
 
 const forget = () => {
   try {

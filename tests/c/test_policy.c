@@ -163,6 +163,7 @@ static void test_policy_that_allows_all_is_left_alone(void **state)
         {.in = {"script-src 'nonce-YWJj' 'unsafe-inline' https:"}, .nonce = "YWJj"},
         {.in = {"script-src 'NONCE-YWJj' 'Strict-Dynamic'"}, .nonce = "YWJj"},
         {.in = {"script-src 'strict-dynamic' 'nonce-a-_/+=='"}, .nonce = "a-_/+=="},
+        {.in = {"script-src 'strict-dynamic' 'self' 'nonce-a'"}, .nonce = "a"},
         {.in = {"?script-src 'nonce-a'; connect-src 'self'"}, .nonce = "a"},
     };
     assert_rows(rows, COUNT(rows));
