@@ -119,7 +119,8 @@ export const createHub = ({ source, ...deps }: HubDeps): Hub => {
     }
     const reload = hello.reload || !isSame;
     for (const seat of seats)
-      if (seat.waiting === undefined) greet(seat, { ...hello, reload });
+      if (seat.waiting === undefined)
+        greet(seat, { ...hello, reload, cursor: reload ? hello.cursor : now });
       else if (bootOf(seat.waiting) !== hello.boot) greet(seat, { ...hello, reload: true });
     greetWaiting();
   };

@@ -92,6 +92,8 @@ const start = (script: HTMLScriptElement): void => {
     document.dispatchEvent(new CustomEvent(`hot-reload:${name}`, { detail, cancelable }));
 
   const worker: Way = (deliver, fail) => {
+    // The page's policy would refuse it, and report that.
+    if ('share' in script.dataset) throw new Error();
     const shared = new SharedWorker(`${events}/worker.js?${BUILD}`);
     shared.onerror = fail;
     shared.port.onmessage = ({ data }) => deliver(data);

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createClient } from '../src/client';
+import { createClient, type Page } from '../src/client';
 import type { Memory } from '../src/memory';
-import type { StyleOutcome } from '../src/stylesheets';
 import { bootOf, type Change, type Update } from '../src/wire';
 import { at } from './cursors';
+import { settled } from './fakes';
 
 const change = (path: string, kind: Change['kind']): Change => ({
   path,
@@ -22,41 +22,45 @@ const update = (type: Update['type'], ...changes: Change[]): Update => ({
 const css = update('css', change('static/site.css', 'css'));
 const template = update('reload', change('templates/index.html', 'other'));
 
-interface Given {
+const script = update('reload', change('static/app.js', 'script'));
+
+interface Given extends Partial<Pick<Page, 'swap' | 'morph' | 'mayMorph'>> {
   tag?: string;
   memory?: Memory;
-  outcome?: StyleOutcome;
   active?: boolean;
-  styles?: (changes: readonly Change[]) => void;
 }
 
-const setup = ({
-  tag = at('a', 5),
-  memory,
-  outcome = 'swapped',
-  active = false,
-  styles,
-}: Given = {}) => {
+const paths = (changes: readonly Change[]): string => changes.map(({ path }) => path).join();
+
+const setup = ({ tag = at('a', 5), memory, active = false, swap, morph, mayMorph }: Given = {}) => {
   const clock = { now: 100_000 };
   const did: string[] = [];
   const warned: string[] = [];
   const said: string[] = [];
+  const notices: (string | undefined)[] = [];
+  const events: string[] = [];
   const timers: { task: () => void; live: boolean }[] = [];
   const client = createClient({
     page: {
-      styles(changes, mark) {
-        styles?.(changes);
-        did.push(`styles ${changes.map(({ path }) => path)} ${Number.parseInt(mark, 16)}`);
-        return outcome;
+      swap(changes, mark) {
+        did.push(`swap ${paths(changes)} ${Number.parseInt(mark, 16)}`);
+        return swap?.(changes, mark) ?? Promise.resolve('swapped');
       },
+      morph() {
+        did.push('morph');
+        return morph?.() ?? Promise.resolve('morphed');
+      },
+      mayMorph: (changes) => mayMorph?.(changes) ?? true,
+      updated: (kind, changes) => events.push(`${kind} ${paths(changes)}`),
       refresh(changes) {
-        if (changes.length) did.push(`refresh ${changes.map(({ path }) => path)}`);
+        if (changes.length) did.push(`refresh ${paths(changes)}`);
         return Promise.resolve();
       },
       reload: (cursor, streak) => void did.push(`reload ${cursor} ${streak}`),
       active: () => active,
       debug: (text) => said.push(text),
       warn: (text) => warned.push(text),
+      notice: (text) => notices.push(text),
     },
     tag,
     memory: memory ?? { at: 0, streak: 0, cursors: [] },
@@ -67,21 +71,27 @@ const setup = ({
       return () => (timer.live = false);
     },
   });
-  const hello = (cursor: string, reload: boolean) =>
-    client.hello({ boot: bootOf(cursor), cursor, reload });
-  const settle = () => new Promise((done) => setImmediate(done));
-  return { client, hello, clock, did, warned, said, timers, settle };
+  const hello = (cursor: string, reload: boolean, morph = false) =>
+    client.hello({ boot: bootOf(cursor), cursor, reload, morph });
+  return { client, hello, clock, did, warned, said, notices, events, timers, settle: settled };
 };
 
 const streak = (length: number): Memory => ({ at: 99_500, streak: length, cursors: [] });
 
-test('an address is compared decoded, as those of the page are', () => {
+test('an address is compared decoded, as those of the page are', async () => {
   const urls: (string | null)[] = [];
-  const { client } = setup({ styles: (changes) => urls.push(...changes.map(({ url }) => url)) });
+  const { client, settle } = setup({
+    swap(changes) {
+      urls.push(...changes.map(({ url }) => url));
+      return Promise.resolve('swapped');
+    },
+  });
   const encoded = ['/a%20b/%C3%A9.css', '/%FF.css', null];
-  const changes = encoded.map((url) => ({ ...change('x.css', 'css'), url }));
-  client.update(update('css', ...changes), at('a', 6));
+  const told = update('css', ...encoded.map((url) => ({ ...change('x.css', 'css'), url })));
+  client.update(told, at('a', 6));
+  await settle();
   assert.deepEqual(urls, ['/a b/é.css', '/%FF.css', null]);
+  assert.equal(told.changes[0]!.url, encoded[0], 'what may be told to others is left alone');
 });
 
 test('a hello changes no cursor: what comes after it is still to come', () => {
@@ -102,21 +112,21 @@ test('stylesheets are swapped, marked with the batch, and the cursor moves on', 
   const { client, did, said, settle } = setup();
   client.update(css, at('a', 6));
   await settle();
-  assert.deepEqual(did, ['styles static/site.css 6']);
+  assert.deepEqual(did, ['swap static/site.css 6']);
   assert.deepEqual(said, ['swapped: static/site.css']);
   assert.equal(client.cursor(), at('a', 6));
 });
 
 test('stylesheets that the page does not use cause nothing, not even a line', async () => {
-  const { client, did, said, settle } = setup({ outcome: 'unused' });
+  const { client, did, said, settle } = setup({ swap: () => Promise.resolve('unused') });
   client.update(css, at('a', 6));
   await settle();
-  assert.deepEqual(did, ['styles static/site.css 6']);
+  assert.deepEqual(did, ['swap static/site.css 6']);
   assert.deepEqual(said, []);
 });
 
 test('a stylesheet that cannot be swapped reloads', async () => {
-  const { client, did, settle } = setup({ outcome: 'reload' });
+  const { client, did, settle } = setup({ swap: () => Promise.resolve('reload') });
   client.update(css, at('a', 6));
   await settle();
   assert.equal(did.at(-1), `reload ${at('a', 6)} 1`);
@@ -221,7 +231,7 @@ test('between the order to reload and the next document nothing is remembered an
   client.update(template, at('a', 7));
   client.update(css, at('a', 8));
   await settle();
-  assert.deepEqual(did.slice(1), [`reload ${at('a', 6)} 1`, 'styles static/site.css 8']);
+  assert.deepEqual(did.slice(1), [`reload ${at('a', 6)} 1`, 'swap static/site.css 8']);
 });
 
 test('a reload that a person refused is asked for again, if there was a later save', async () => {
@@ -246,4 +256,182 @@ test('a person at the page ends a streak', async () => {
   client.update(template, at('a', 6));
   await settle();
   assert.equal(did.at(-1), `reload ${at('a', 6)} 0`);
+});
+
+test('what is known already is left alone', async () => {
+  const { client, did, settle } = setup();
+  client.update(css, at('a', 5));
+  client.update(css, at('a', 4));
+  client.update(css, at('b', 9));
+  await settle();
+  assert.deepEqual(did, []);
+  assert.equal(client.cursor(), at('a', 5));
+});
+
+test('images and fonts are swapped as stylesheets are, whatever the type says', async () => {
+  const { client, did, settle } = setup();
+  const changes = [change('a.png', 'image'), change('b.woff2', 'font'), change('c.css', 'css')];
+  client.update(update('reload', ...changes), at('a', 6));
+  await settle();
+  assert.deepEqual(did, ['swap a.png,b.woff2,c.css 6']);
+});
+
+test('without the morph one other file among them reloads', async () => {
+  const { client, did, settle } = setup();
+  client.update(update('reload', ...css.changes, ...template.changes), at('a', 6));
+  await settle();
+  assert.deepEqual(did, [
+    'refresh static/site.css,templates/index.html',
+    `reload ${at('a', 6)} 1`,
+  ]);
+});
+
+test('updates are applied one after the other, and what comes meanwhile at once', async () => {
+  let finish: (outcome: 'swapped') => void;
+  const { client, did, said, settle } = setup({
+    swap: () => new Promise((done) => (finish = done)),
+  });
+  client.update(css, at('a', 6));
+  client.update(update('css', change('b.css', 'css')), at('a', 7));
+  client.update(update('css', change('c.css', 'css')), at('a', 8));
+  await settle();
+  assert.deepEqual(did, ['swap static/site.css 6']);
+  finish!('swapped');
+  await settle();
+  assert.deepEqual(did, ['swap static/site.css 6', 'swap b.css,c.css 8']);
+  finish!('swapped');
+  await settle();
+  assert.deepEqual(said, ['swapped: static/site.css', 'swapped: b.css, c.css']);
+});
+
+test('a template saved after a stylesheet waits for it', async () => {
+  let finish: (outcome: 'swapped') => void;
+  const { client, did, settle } = setup({ swap: () => new Promise((done) => (finish = done)) });
+  client.update(css, at('a', 6));
+  client.update(template, at('a', 7));
+  await settle();
+  assert.equal(did.length, 1);
+  finish!('swapped');
+  await settle();
+  assert.equal(did.at(-1), `reload ${at('a', 7)} 1`);
+});
+
+test('a part that cannot be had reloads, and does not stop what follows', async () => {
+  let fails = true;
+  const { client, did, settle } = setup({
+    swap: () => (fails ? Promise.reject(new Error('no answer')) : Promise.resolve('swapped')),
+  });
+  client.update(css, at('a', 6));
+  await settle();
+  assert.equal(did.at(-1), `reload ${at('a', 6)} 1`);
+  fails = false;
+  client.update(css, at('a', 7));
+  await settle();
+  assert.equal(did.at(-1), 'swap static/site.css 7');
+});
+
+test('what was swapped is told to the page, and nothing else', async () => {
+  const { client, events, settle } = setup();
+  client.update(css, at('a', 6));
+  await settle();
+  client.update(template, at('a', 7));
+  await settle();
+  assert.deepEqual(events, ['swap static/site.css']);
+});
+
+test('with the morph a template is morphed in', async () => {
+  const { client, hello, did, said, events, settle } = setup();
+  hello(at('a', 5), false, true);
+  client.update(template, at('a', 6));
+  await settle();
+  assert.deepEqual(did, ['morph']);
+  assert.equal(said.at(-1), 'morphed: templates/index.html');
+  assert.deepEqual(events, ['morph templates/index.html']);
+});
+
+test('with the morph a batch of both is swapped, then morphed', async () => {
+  const { client, hello, did, events, settle } = setup();
+  hello(at('a', 5), false, true);
+  client.update(update('reload', ...template.changes, ...css.changes), at('a', 6));
+  await settle();
+  assert.deepEqual(did, ['swap static/site.css 6', 'morph']);
+  assert.deepEqual(events, ['swap static/site.css', 'morph templates/index.html,static/site.css']);
+});
+
+test('with the morph a page is asked again for a sheet under a new name', async () => {
+  const { client, hello, did, settle } = setup({ swap: () => Promise.resolve('reload') });
+  hello(at('a', 5), false, true);
+  client.update(css, at('a', 6));
+  await settle();
+  assert.deepEqual(did, ['swap static/site.css 6', 'morph']);
+});
+
+test('with the morph a script still reloads', async () => {
+  const { client, hello, did, settle } = setup();
+  hello(at('a', 5), false, true);
+  client.update(update('reload', ...template.changes, ...script.changes), at('a', 6));
+  await settle();
+  assert.equal(did.at(-1), `reload ${at('a', 6)} 1`);
+  assert.ok(!did.includes('morph'));
+});
+
+test('a morph that the page forbids is not made, nor is a reload', async () => {
+  const asked: string[] = [];
+  const { client, hello, did, events, settle } = setup({
+    mayMorph(changes) {
+      asked.push(paths(changes));
+      return false;
+    },
+  });
+  hello(at('a', 5), false, true);
+  client.update(template, at('a', 6));
+  await settle();
+  assert.deepEqual([did, events], [[], []]);
+  assert.deepEqual(asked, ['templates/index.html']);
+});
+
+test('a morph that cannot be made reloads', async () => {
+  const { client, hello, did, settle } = setup({ morph: () => Promise.resolve('reload') });
+  hello(at('a', 5), false, true);
+  client.update(template, at('a', 6));
+  await settle();
+  assert.equal(did.at(-1), `reload ${at('a', 6)} 1`);
+});
+
+test('a morph into a page that fails leaves this one, and the next one is tried', async () => {
+  const outcomes = ['failed', 'morphed'] as const;
+  let n = 0;
+  const { client, hello, did, said, events, settle } = setup({
+    morph: () => Promise.resolve(outcomes[n++]!),
+  });
+  hello(at('a', 5), false, true);
+  client.update(template, at('a', 6));
+  await settle();
+  assert.deepEqual([did, events], [['morph'], []]);
+  assert.equal(said.at(-1), 'failed: templates/index.html');
+  client.update(template, at('a', 7));
+  await settle();
+  assert.deepEqual(did, ['morph', 'morph']);
+});
+
+test('a server that is away is told of, until it is back', () => {
+  const { client, hello, notices } = setup();
+  client.away();
+  hello(at('a', 5), false);
+  assert.equal(notices.length, 2);
+  assert.match(notices[0]!, /away/);
+  assert.equal(notices[1], undefined);
+});
+
+test('what keeps a page old is told of, until an update succeeds', async () => {
+  const { client, hello, notices, warned, settle } = setup({ memory: streak(6) });
+  client.update(template, at('a', 6));
+  await settle();
+  assert.deepEqual(notices, warned);
+  client.away();
+  hello(at('a', 6), false);
+  assert.equal(notices.at(-1), warned[0]);
+  client.update(css, at('a', 7));
+  await settle();
+  assert.equal(notices.at(-1), undefined);
 });

@@ -1,34 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { backoff, createConnection, type Source } from '../src/connection';
-
-class FakeSource implements Source {
-  onerror: Source['onerror'] = null;
-  onmessage: Source['onmessage'] = null;
-  closed = false;
-  #hello: ((event: MessageEvent<string>) => void) | undefined;
-
-  addEventListener(_: 'hello', listener: (event: MessageEvent<string>) => void): void {
-    this.#hello = listener;
-  }
-  close(): void {
-    this.closed = true;
-  }
-  greet(data: string): void {
-    this.#hello?.({ data } as MessageEvent<string>);
-  }
-  send(data: string, lastEventId: string): void {
-    this.onmessage?.({ data, lastEventId } as MessageEvent<string>);
-  }
-  fail(): void {
-    this.onerror?.({} as Event);
-  }
-}
+import { backoff, createConnection } from '../src/connection';
+import { FakeSource, fakeTimers } from './fakes';
 
 const setup = () => {
   const sources: FakeSource[] = [];
   const heard: string[] = [];
-  const timers: { task: () => void; delay: number; live: boolean }[] = [];
+  const { timer, live, fire } = fakeTimers();
   const clock = { now: 0 };
   const connection = createConnection({
     source() {
@@ -38,22 +16,11 @@ const setup = () => {
     },
     hello: (data) => heard.push(`hello ${data}`),
     message: (data, cursor) => heard.push(`${cursor} ${data}`),
-    timer(task, delay) {
-      const timer = { task, delay, live: true };
-      timers.push(timer);
-      return () => (timer.live = false);
-    },
+    lost: () => heard.push('lost'),
+    timer,
     clock: () => clock.now,
     random: () => 0.5,
   });
-  const live = () => timers.filter(({ live }) => live);
-  const fire = () => {
-    const [timer] = live();
-    assert.ok(timer, 'a timer runs');
-    timer.live = false;
-    timer.task();
-    return timer.delay;
-  };
   const last = () => sources.at(-1)!;
   const open = () => sources.filter(({ closed }) => !closed).length;
   return { connection, sources, heard, clock, live, fire, last, open };
@@ -69,12 +36,13 @@ test('the backoff begins at 50 ms and never exceeds 5 s, with jitter all the way
   }
 });
 
-test('what arrives is handed on', () => {
+test('what arrives is handed on, and so is the end', () => {
   const { connection, heard, last } = setup();
   connection.open();
   last().greet('h');
   last().send('m', 'c');
-  assert.deepEqual(heard, ['hello h', 'c m']);
+  last().fail();
+  assert.deepEqual(heard, ['hello h', 'c m', 'lost']);
 });
 
 test('it tries for ever, with growing pauses and one stream at a time', () => {

@@ -89,9 +89,10 @@ export class Tab {
     return (await this.#carrier.record()).lines;
   }
 
-  /** What was thrown and not caught. */
+  /** What was thrown and not caught. Firefox lists there what a policy refused, too. */
   async errors() {
-    return (await this.#carrier.record()).errors;
+    const { errors } = await this.#carrier.record();
+    return errors.filter((error) => !error.startsWith('Error: Content-Security-Policy:'));
   }
 
   /** How many documents were loaded; one that comes back as it was left does not count. */

@@ -231,13 +231,13 @@ const MARKUP = [
   ...[' ', '\n', '\t', '\r', '\f', '\v', '\0', '"', "'", '=', 'x', 'é', '\u{1f600}', '\ufeff'],
   ...['&', '&#32;', '&#x20', '&Tab;', '&NewLine;', '&NewLine', '&nbsp;', '&#', '97;', ';', '&#0;'],
   ...['<p>', '<b>', '<header>', '<table>', '<frameset>', '<frame>', '<noframes>', '<select>'],
-  ...['<title>', '</title>', '<base href=x>', '<meta charset=x>', '<script>', '</script>', '<link>'],
+  ...['<title>', '</title>', '<base href=x>', '<meta charset=x>', '<script>', '</script>'],
   ...['<template>', '</template>', '<noscript>', '</noscript>', '<svg>', '<math>', '</svg>'],
-  ...['<style>', '<textarea>', '<plaintext>', '<![CDATA[', ']]>', '<br>', '<input type=hidden>'],
+  ...['<style>', '<textarea>', '<plaintext>', '<![CDATA[', ']]>', '<br>', '<input>', '<link>'],
 ];
 const ATTRIBUTES = ['a', 'B', '"', "'", '=', '>', '/', ' ', '\n', '<', '\0', '&', '="', '">', "='"];
 const COMMENT = ['-', '--', '!', '>', '->', '-->', '<!', '<!--', 'a', ' ', '\0'];
-const REFERENCE = ['0', '2', '3', '32', 'x', 'X', 'a', 'A', 'd', 'D', 'g', ';', ' ', '1', '9', '&#'];
+const REFERENCE = ['0', '1', '2', '3', '9', '32', 'x', 'X', 'a', 'A', 'd', 'D', 'g', ';', ' ', '&'];
 
 /** What opens a construct, and what may decide where it ends. */
 const CONSTRUCTS = [

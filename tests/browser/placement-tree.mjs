@@ -28,7 +28,16 @@ const findScripts = (document, cursor) => {
 const attributes = ({ attrs = [] }) =>
   attrs.map(({ namespace, prefix, name, value }) => [namespace, prefix, name, value]);
 
-const FIELDS = ['nodeName', 'namespaceURI', 'mode', 'value', 'data', 'name', 'publicId', 'systemId'];
+const FIELDS = [
+  'nodeName',
+  'namespaceURI',
+  'mode',
+  'value',
+  'data',
+  'name',
+  'publicId',
+  'systemId',
+];
 
 /** Two nodes are the same but for what is in them. */
 const isSame = (a, b) =>
@@ -137,8 +146,6 @@ const isUtf16 = (data) => {
 /**
  * Why a document is left untouched, found out without the injector; undefined: it gets the tag. One
  * that is cut off where what comes before has decided already, as in `<p class`, may get it.
- *
- * @returns {'UTF-16' | 'NUL before the head' | 'cut off' | 'too long a prefix' | 'too long a reference' | undefined}
  */
 export const reasonToLeave = (data) => {
   if (isUtf16(data)) return 'UTF-16';
@@ -146,7 +153,8 @@ export const reasonToLeave = (data) => {
   if (nul) return 'NUL before the head';
   if (isBeforeHead && data.length >= LIMIT) return 'too long a prefix';
   if (isBeforeHead && isOpen) return 'cut off';
-  return /^[^&]*&#x?0{9}/i.test(decode(data)) ? 'too long a reference' : undefined;
+  const text = decode(data.subarray(0, LIMIT));
+  return /^[^&]*&#x?0{9}/i.test(text) ? 'too long a reference' : undefined;
 };
 
 /** Does the document itself say, before its head or first content, that it is a document? */

@@ -54,7 +54,8 @@ def page(request):
     number = request.path_params["number"]
     nonce = secrets.token_urlsafe(8)
     with open(f"templates/{number}.html", encoding="utf-8") as file:
-        response = HTMLResponse(file.read().replace("{nonce}", nonce))
+        text = file.read().replace("{nonce}", nonce)
+        response = HTMLResponse(text.replace("{how}", request.scope.get("how", "with")))
     for name, values in [("", ENFORCED[number]), ("-report-only", WATCHED[number])]:
         for value in values:
             key = f"content-security-policy{name}"
@@ -67,7 +68,7 @@ reloading = HotReloadMiddleware(bare, watch_dirs=["templates"])
 
 async def app(scope, receive, send):
     if scope.get("path", "").startswith("/without"):
-        scope = {**scope, "path": scope["path"].removeprefix("/without")}
+        scope = {**scope, "path": scope["path"].removeprefix("/without"), "how": "without"}
         await bare(scope, receive, send)
     else:
         await reloading(scope, receive, send)
@@ -81,7 +82,7 @@ const PAGE = (text) => `<!doctype html><html><head>
 <script nonce="{nonce}" src="/static/own.js"></script>
 <script src="/static/plain.js"></script>
 <style>#styled { color: rgb(1, 2, 3) }</style>
-</head><body><p id="text">${text}</p><p id="styled" style="font-weight: 900">styled</p>
+</head><body><p id="text">{how} ${text}</p><p id="styled" style="font-weight: 900">styled</p>
 <img id="image" src="/static/dot.svg"></body></html>
 `;
 
@@ -155,17 +156,17 @@ everywhere((check) => {
     for (const [number, name] of NAMES.entries())
       await t.test(`${name}: it is reloaded, and else fares as without us`, async () => {
         await tab.go(`${site.url}/without/${number}`);
-        await shown(tab, 'first');
+        await shown(tab, 'without first');
         const before = await fate(tab);
 
         await tab.go(`${site.url}/${number}`);
-        await shown(tab, 'first');
+        await shown(tab, 'with first');
         assert.deepEqual(await fate(tab), before);
         site.write(`templates/${number}.html`, PAGE('second'));
-        await shown(tab, 'second');
+        await shown(tab, 'with second');
         assert.deepEqual(await fate(tab), before);
         site.write(`templates/${number}.html`, PAGE('third'));
-        await shown(tab, 'third');
+        await shown(tab, 'with third');
       });
   });
 });
