@@ -33,6 +33,8 @@ export const launchFirefox = () =>
       packageName: 'firefox-esr',
     }),
     headless: true,
+    // What puppeteer switches off, and what people have.
+    extraPrefsFirefox: { 'fission.bfcacheInParent': true },
   });
 
 class PuppetPage {
@@ -53,8 +55,9 @@ class PuppetPage {
     return made;
   }
 
+  /** Not waited for, since Firefox answers only when scripts that block the parser have run. */
   async go(url) {
-    await this.page.goto(url, { waitUntil: [] });
+    void this.page.goto(url, { waitUntil: [] }).catch(() => undefined);
   }
 
   evaluate(task, ...given) {
