@@ -96,14 +96,15 @@ test-c: build/c/build.ninja build/asan/build.ninja build/tsan/build.ninja
 	$(MESON_TEST) -C build/tsan --suite threads
 
 test-python: .make/package .make/venv-test .make/oldest build/c/build.ninja
-	ninja -C build/c --quiet tests/c/inject_filter
+	ninja -C build/c --quiet tests/c/failing_extension.so
 	$(OLDEST) -m pytest
 	$(BIN)/python -m pytest
 
 test-client: .make/client
 	cd client && npm test && npm run check
 
-test-browser: .make/package .make/venv-test .make/browser
+test-browser: .make/package .make/venv-test .make/browser build/c/build.ninja
+	ninja -C build/c --quiet tests/c/inject_filter
 	cd tests/browser && npm test
 
 # The rest.

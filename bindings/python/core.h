@@ -225,6 +225,9 @@ hr_cursor core_engine_now(PyObject *engine);
 hr_bytes core_layer_events(PyObject *layer, PyObject *scope);
 hr_bytes core_layer_tag(PyObject *layer, PyObject *scope);
 
+/* Whether nothing but a server sees what the layer sends. */
+bool core_layer_is_outermost(PyObject *layer);
+
 /* Tells the person, once, why a response to this request has no tag. Raises nothing. */
 void core_layer_warn(PyObject *layer, PyObject *scope, const char *reason);
 

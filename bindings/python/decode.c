@@ -2,6 +2,8 @@
  * A coded body, decoded piece by piece by CPython's own zlib. RFC 9110 8.4.1: "gzip" is RFC 1952,
  * one member after the other; "deflate" is RFC 1950, but some servers send the bare RFC 1951.
  */
+#include <string.h>
+
 #include "core.h"
 
 enum { WINDOW_BITS = 15, GZIP = 16, GZIP_ID1 = 0x1f };
@@ -71,6 +73,25 @@ static int take_end(core_decoder *decoder, PyObject **rest)
     return 1;
 }
 
+/* zlib's own want of memory, Z_MEM_ERROR, comes as a zlib.error that says so by its number only. */
+static void name_memory_error(void)
+{
+    PyObject *type;
+    PyObject *value;
+    PyObject *traceback;
+    if (!PyErr_Occurred() || PyErr_ExceptionMatches(PyExc_MemoryError))
+        return;
+    PyErr_Fetch(&type, &value, &traceback);
+    PyObject *text = value ? PyObject_Str(value) : NULL;
+    const char *words = text ? PyUnicode_AsUTF8AndSize(text, NULL) : NULL;
+    bool is_memory = !words || strncmp(words, "Error -4 ", 9) == 0;
+    PyErr_Clear();
+    Py_XDECREF(text);
+    PyErr_Restore(type, value, traceback);
+    if (is_memory)
+        PyErr_NoMemory();
+}
+
 /* Decodes up to the end of `*data`, or of a stream in it; then `*data` is what follows, or NULL. */
 static PyObject *decode_stream(core_decoder *decoder, PyObject **data)
 {
@@ -82,6 +103,8 @@ static PyObject *decode_stream(core_decoder *decoder, PyObject **data)
         piece = PyBytes_FromStringAndSize(NULL, 0);
     else
         piece = PyObject_CallMethod(decoder->inflater, "decompress", "O", *data);
+    if (!piece)
+        name_memory_error();
     if (piece && decoder->inflater && take_end(decoder, &rest) < 0)
         Py_CLEAR(piece);
     core_set(data, rest);

@@ -17,14 +17,15 @@ typedef struct core_layer {
     PyObject *root;  /* the root_path that what follows is for, or NULL */
     hr_buffer url;   /* of the events */
     hr_buffer tag;   /* with no cursor yet */
+    bool is_outermost;
 } core_layer;
 
 /* Life. */
 
 static PyObject *layer_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"app",   "events_path", "endpoint", "lifespan",
-                            "start", "warn",        "note",     NULL};
+    static char *names[] = {"app",  "events_path", "endpoint",  "lifespan", "start",
+                            "warn", "note",        "outermost", NULL};
     PyObject *app;
     PyObject *events_path;
     PyObject *endpoint;
@@ -32,8 +33,9 @@ static PyObject *layer_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     PyObject *start;
     PyObject *warn;
     PyObject *note;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O$UOOOOO", names, &app, &events_path, &endpoint,
-                                     &lifespan, &start, &warn, &note))
+    int is_outermost;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O$UOOOOOp", names, &app, &events_path,
+                                     &endpoint, &lifespan, &start, &warn, &note, &is_outermost))
         return NULL;
     hr_bytes events;
     if (!core_text(events_path, &events))
@@ -53,6 +55,7 @@ static PyObject *layer_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     layer->warn = Py_NewRef(warn);
     layer->note = Py_NewRef(note);
     layer->told = told;
+    layer->is_outermost = is_outermost;
     layer->events_path = Py_NewRef(events_path);
     layer->events = events;
     return self;
@@ -102,6 +105,11 @@ static void layer_dealloc(PyObject *self)
 }
 
 /* For Send. */
+
+bool core_layer_is_outermost(PyObject *self)
+{
+    return ((core_layer *)self)->is_outermost;
+}
 
 enum { TOLD_MAX = 256 };
 
@@ -401,9 +409,13 @@ static PyObject *page_scope(core_state *state, PyObject *scope, uint64_t marked)
 /* app(scope, receive, send) with a Send of ours; the app's own awaitable comes back. */
 static PyObject *call_wrapped(core_layer *layer, PyObject *args, PyObject *send, PyObject *scope)
 {
-    if (send && scope)
-        return PyObject_CallFunctionObjArgs(layer->app, scope, PyTuple_GetItem(args, 1), send,
-                                            NULL);
+    PyObject *wrapped =
+        send && scope ? PyTuple_Pack(3, scope, PyTuple_GetItem(args, 1), send) : NULL;
+    if (wrapped) {
+        PyObject *awaitable = PyObject_Call(layer->app, wrapped, NULL);
+        Py_DECREF(wrapped);
+        return awaitable;
+    }
     PyErr_Clear();
     return PyObject_Call(layer->app, args, NULL);
 }

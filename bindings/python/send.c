@@ -3,7 +3,8 @@
 
 #include "core.h"
 
-/* From here on one more message costs less than a copy of the body. */
+/* From here on one more message costs less than a copy of the body. It is a view, which servers
+ * take, but not all middleware does. */
 enum { SEND_SPLIT = 256 << 10 };
 
 typedef enum send_stage {
@@ -109,26 +110,37 @@ static PyObject *forward(core_send *send, PyObject *message)
     return PyObject_CallFunctionObjArgs(send->inner, message, NULL);
 }
 
-/* Gives up: what is held goes out as it came, and so does all that follows. */
+/* Gives up the search: what is held goes out as it came, then `message`, and all that follows; but
+ * a body whose beginning went out decoded is decoded to its end. */
 static PyObject *pass_all(core_send *send, PyObject *message)
 {
-    core_state *state = send->state;
-    PyObject *before = send->start;
-    if (!before && send->decoder.coding) /* what follows cannot go out as it came */
-        return PyErr_NoMemory();
-    send->stage = SEND_PASS;
-    send->start = NULL;
-    core_decoder_fini(&send->decoder);
-    if (!before && send->tail) {
-        before = core_body_message(state, NULL, Py_NewRef(send->tail));
-        if (!before)
+    bool is_decoded = send->decoder.coding && !send->start;
+    PyObject *held = Py_XNewRef(send->start);
+    if (!held && send->tail) {
+        held = core_body_message(send->state, NULL, Py_NewRef(send->tail));
+        if (!held)
             return NULL;
-        Py_CLEAR(send->tail);
     }
-    PyObject *awaitable = before ? core_sequence_new(state, send->inner, before, message, NULL)
-                                 : forward(send, message);
-    Py_XDECREF(before);
-    return awaitable;
+    PyObject *sequence = NULL;
+    if (held) {
+        sequence = core_sequence_new(send->state, send->inner, held, message, NULL);
+        Py_DECREF(held);
+        if (!sequence)
+            return NULL;
+    }
+    Py_CLEAR(send->start);
+    Py_CLEAR(send->tail);
+    if (!is_decoded)
+        core_decoder_fini(&send->decoder);
+    send->stage = is_decoded ? SEND_DECODE : SEND_PASS;
+    return sequence ? sequence : forward(send, message);
+}
+
+/* The same for a body message for which there was no memory: coded bytes must not follow decoded
+ * ones. */
+static PyObject *pass_body(core_send *send, PyObject *message)
+{
+    return send->decoder.coding && !send->start ? PyErr_NoMemory() : pass_all(send, message);
 }
 
 /* The head. */
@@ -347,7 +359,7 @@ static PyObject *send_tagged(core_send *send, PyObject *message, PyObject *data,
             length =
                 (core_length){more ? CORE_LENGTH_UNKNOWN : CORE_LENGTH_IS, bytes.size + tag.size};
         send_stage next = stage_after(send);
-        if (bytes.size - place < SEND_SPLIT)
+        if (bytes.size - place < SEND_SPLIT || !core_layer_is_outermost(send->layer))
             awaitable =
                 send_changed(send, message, splice(bytes, place, tag, send->cursor), length);
         else
@@ -388,7 +400,7 @@ static PyObject *send_untouched(core_send *send, PyObject *message, PyObject *da
     PyObject *awaitable = send_changed(send, message, Py_NewRef(data), (core_length){0});
     if (awaitable)
         send->stage = next;
-    return awaitable || PyErr_Occurred() ? awaitable : pass_all(send, message);
+    return awaitable || PyErr_Occurred() ? awaitable : pass_body(send, message);
 }
 
 /* The bytes of a body message, and whether more will come. NULL without an exception: it is not
@@ -485,7 +497,7 @@ static PyObject *send_body(core_send *send, PyObject *message)
     PyObject *data = join_tail(send, chunk);
     if (!data) {
         PyErr_Clear();
-        return pass_all(send, message);
+        return pass_body(send, message);
     }
     PyObject *awaitable = search(send, message, data, verdict, more);
     if (!awaitable && !PyErr_Occurred())

@@ -17,7 +17,7 @@ export interface Page {
   /** Whether a person has done something to this page since it was loaded. */
   active(): boolean;
   debug(text: string): void;
-  warn(text: string): void;
+  warn(what: unknown): void;
   /** Shows what is wrong; nothing is, without a text. */
   notice(text?: string): void;
 }
@@ -130,13 +130,16 @@ export const createClient = ({ page, tag, memory, clock, timer }: ClientDeps): C
   const work = async (): Promise<void> => {
     if (isBusy) return;
     isBusy = true;
-    while (waiting.length) {
-      const changes = waiting;
-      waiting = [];
-      // A part of the client could not be had.
-      await apply(changes, own.split('.')[1]!).catch(() => reloadFor(changes));
+    try {
+      while (waiting.length) {
+        const changes = waiting;
+        waiting = [];
+        // A part of the client could not be had.
+        await apply(changes, own.split('.')[1]!).catch(() => reloadFor(changes));
+      }
+    } finally {
+      isBusy = false;
     }
-    isBusy = false;
   };
 
   if (resumed) warn(OLD_COPY);
@@ -170,7 +173,7 @@ export const createClient = ({ page, tag, memory, clock, timer }: ClientDeps): C
       own = cursor;
       for (const change of changes)
         waiting.push({ ...change, url: change.url && decoded(change.url) });
-      void work();
+      work().catch(page.warn);
     },
 
     away: () => page.notice(AWAY),

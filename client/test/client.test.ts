@@ -24,15 +24,14 @@ const template = update('reload', change('templates/index.html', 'other'));
 
 const script = update('reload', change('static/app.js', 'script'));
 
-interface Given extends Partial<Pick<Page, 'swap' | 'morph' | 'mayMorph'>> {
+interface Given extends Partial<Pick<Page, 'swap' | 'morph' | 'mayMorph' | 'active'>> {
   tag?: string;
   memory?: Memory;
-  active?: boolean;
 }
 
 const paths = (changes: readonly Change[]): string => changes.map(({ path }) => path).join();
 
-const setup = ({ tag = at('a', 5), memory, active = false, swap, morph, mayMorph }: Given = {}) => {
+const setup = ({ tag = at('a', 5), memory, active, swap, morph, mayMorph }: Given = {}) => {
   const clock = { now: 100_000 };
   const did: string[] = [];
   const warned: string[] = [];
@@ -57,9 +56,9 @@ const setup = ({ tag = at('a', 5), memory, active = false, swap, morph, mayMorph
         return Promise.resolve();
       },
       reload: (cursor, streak) => void did.push(`reload ${cursor} ${streak}`),
-      active: () => active,
+      active: () => active?.() ?? false,
       debug: (text) => said.push(text),
-      warn: (text) => warned.push(text),
+      warn: (text) => warned.push(String(text)),
       notice: (text) => notices.push(text),
     },
     tag,
@@ -252,7 +251,7 @@ test('a reload that a person refused is asked for again, if there was a later sa
 });
 
 test('a person at the page ends a streak', async () => {
-  const { client, did, settle } = setup({ memory: streak(6), active: true });
+  const { client, did, settle } = setup({ memory: streak(6), active: () => true });
   client.update(template, at('a', 6));
   await settle();
   assert.equal(did.at(-1), `reload ${at('a', 6)} 0`);
@@ -434,4 +433,22 @@ test('what keeps a page old is told of, until an update succeeds', async () => {
   client.update(css, at('a', 7));
   await settle();
   assert.equal(notices.at(-1), undefined);
+});
+
+test('what goes wrong is said, and does not stop what follows', async () => {
+  let fails = true;
+  const { client, did, warned, settle } = setup({
+    swap: () => Promise.resolve('reload'),
+    active() {
+      if (fails) throw new Error('broken');
+      return false;
+    },
+  });
+  client.update(css, at('a', 6));
+  await settle();
+  assert.deepEqual(warned, ['Error: broken']);
+  fails = false;
+  client.update(css, at('a', 7));
+  await settle();
+  assert.equal(did.at(-1), `reload ${at('a', 7)} 1`);
 });

@@ -58,6 +58,7 @@ class Layer:
         start: Callable[[Scope], Engine | None],
         warn: Callable[[str, str], object],
         note: Callable[[str, list[tuple[bytes, bytes]]], object],
+        outermost: bool,
     ) -> Layer: ...
     def __call__(self, scope: Scope, receive: Receive, send: ASGISend, /) -> Awaitable[None]: ...
 

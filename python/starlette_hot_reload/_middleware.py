@@ -37,4 +37,4 @@ def HotReloadMiddleware(
     config = make_config(
         watch_dirs, events_path, poll_interval, polling, exclude, include, allowed_hosts, morph
     )
-    return Runtime(config, app).wrap(app) if enabled else app
+    return Runtime(config, app).wrap(app, outermost=False) if enabled else app

@@ -36,8 +36,11 @@ class Runtime:
         self._failed = False
         self._hubs: dict[object, Hub] = {}
 
-    def wrap(self, app: ASGIApp) -> Layer:
-        """The layer around `app`. A runtime has one at a time."""
+    def wrap(self, app: ASGIApp, *, outermost: bool) -> Layer:
+        """The layer around `app`. A runtime has one at a time.
+
+        `outermost`: nothing but a server will see what it sends.
+        """
         self._layer = Layer(
             app,
             events_path=self.config.events_path,
@@ -46,6 +49,7 @@ class Runtime:
             start=self.start,
             warn=self.warn,
             note=self.note_policies,
+            outermost=outermost,
         )
         self._layer.engine = self.engine
         return self._layer

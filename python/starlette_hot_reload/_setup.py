@@ -132,7 +132,7 @@ class _Builder:
         self._runtime = runtime
 
     def __call__(self) -> ASGIApp:
-        return self._runtime.wrap(self._build())
+        return self._runtime.wrap(self._build(), outermost=True)
 
 
 def _attach(app: Starlette, runtime: Runtime) -> Callable[[], None]:
@@ -142,7 +142,7 @@ def _attach(app: Starlette, runtime: Runtime) -> Callable[[], None]:
             "this app has hot reload already: call HotReload.setup() or use hot_reload() once"
         )
     if app.middleware_stack is not None:
-        app.middleware_stack = runtime.wrap(app.middleware_stack)
+        app.middleware_stack = runtime.wrap(app.middleware_stack, outermost=True)
     else:
         app.build_middleware_stack = _Builder(  # type: ignore[method-assign]
             app.build_middleware_stack, runtime

@@ -3,7 +3,8 @@
 //   import { everywhere, html } from './harness.mjs';
 //
 //   everywhere((check, engine) => {
-//     check('a saved template is shown', { 'templates/a.html': html('…') }, async ({ site, open }) => {
+//     const files = { 'templates/a.html': html('…') };
+//     check('a saved template is shown', files, async ({ site, open }) => {
 //       const tab = await open('/a');
 //       site.write('templates/a.html', html('<p id="text">new</p>'));
 //       await tab.shows('#text', 'new');

@@ -13,7 +13,10 @@ const oneMore = async (site, tab, text) => {
   assert.equal(await tab.documents(), documents + 1);
 };
 
-everywhere((check) => {
+// Firefox decides before `pagehide`, and never for a page that has a stream open.
+const KEEPS_PAGES = ['chromium', 'webkit'];
+
+everywhere((check, engine) => {
   check(
     'a saved template shows its new text, once, and so does the next',
     {},
@@ -214,7 +217,10 @@ everywhere((check) => {
 
   const other = { 'templates/other.html': html('<p id="other">other</p>') };
 
-  /** Leaves the page, runs `away`, and comes back to it out of the back/forward cache. */
+  const kept = KEEPS_PAGES.includes(engine.name);
+  const there = kept ? 'out of the back/forward cache' : 'that one comes back to';
+
+  /** Leaves the page, runs `away`, and comes back to it. */
   const backTo = async (site, tab, away = async () => {}) => {
     await tab.evaluate(() => {
       window.kept = true;
@@ -222,22 +228,24 @@ everywhere((check) => {
     });
     await tab.visit(`${site.url}/other`);
     await away();
+    const documents = await tab.documents();
     await tab.back();
-    await tab.says('persisted true');
+    if (kept) await tab.says('persisted true');
+    else await tab.connected(documents + 1);
   };
 
   check(
-    'a page out of the back/forward cache is told of later saves',
+    `a page ${there} is told of later saves`,
     other,
     async ({ site, open }) => {
       const tab = await open('/');
       await backTo(site, tab);
-      assert.equal(await tab.evaluate(() => window.kept), true);
+      if (kept) assert.equal(await tab.evaluate(() => window.kept), true);
       await oneMore(site, tab, 'second');
     },
   );
 
-  check('a page out of the back/forward cache catches up', other, async ({ site, open }) => {
+  check(`a page ${there} catches up`, other, async ({ site, open }) => {
     const tab = await open('/');
     await backTo(site, tab, async () => {
       const documents = await tab.documents();

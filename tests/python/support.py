@@ -93,6 +93,7 @@ class LayerUnderTest:
     """A layer with an engine that does not run, and what it logs."""
 
     engine: _core.Engine
+    outermost: bool = True
     reasons: list[tuple[str, str]] = field(default_factory=list)
     notes: list[tuple[str, list[tuple[bytes, bytes]]]] = field(default_factory=list)
 
@@ -107,6 +108,7 @@ class LayerUnderTest:
             start=lambda scope: self.engine,
             warn=lambda path, reason: self.reasons.append((path, reason)),
             note=lambda path, headers: self.notes.append((path, headers)),
+            outermost=self.outermost,
         )
 
     def run(self, app: ASGIApp, scope: Scope | None = None) -> list[Message]:

@@ -367,11 +367,21 @@ def dispatching(app: ASGIApp) -> ASGIApp:
 def test_a_page_passes_base_http_middleware(
     layer: LayerUnderTest, place: str, content: bytes
 ) -> None:
+    layer.outermost = place == "inside"
     app = route(lambda request: HTMLResponse(content))
     app = layer.wrap(dispatching(app)) if place == "inside" else dispatching(layer.wrap(app))
     sent = run(app, http_scope(), connected)
     assert is_page(sent, content)
     assert headers_of(sent[0])[b"x-seen"] == b"1"
+
+
+@pytest.mark.parametrize("outermost", [True, False])
+def test_only_a_server_is_given_views(layer: LayerUnderTest, outermost: bool) -> None:
+    layer.outermost = outermost
+    sent = run(layer.wrap(route(lambda request: HTMLResponse(LARGE))), http_scope(), connected)
+    assert is_page(sent, LARGE)
+    views = [message for message in sent if isinstance(message.get("body"), memoryview)]
+    assert bool(views) is outermost
 
 
 def test_what_is_no_page_passes_base_http_middleware(layer: LayerUnderTest) -> None:
