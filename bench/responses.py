@@ -13,7 +13,8 @@ from apps.pages import JSON, html
 from apps.plain_python import PlainPythonMiddleware
 from apps.version0 import Version0Middleware
 from requests_per_second import FETCH, NAVIGATION
-from starlette_hot_reload import HotReloadMiddleware
+from starlette.applications import Starlette
+from starlette_hot_reload import HotReload
 
 Message = dict[str, Any]
 App = Callable[..., Awaitable[None]]
@@ -79,7 +80,11 @@ async def apps_of(case: Case) -> AsyncIterator[dict[str, App]]:
     """Every contender around one bare app, checked, and ours with its engine running."""
     bare = _bare_app(case)
     with tempfile.TemporaryDirectory(prefix="hotreload-bench-") as directory:
-        ours = HotReloadMiddleware(bare, watch_dirs=[directory])
+        # Set up as the outermost layer, as an app of Starlette has it, with nothing else inside.
+        host = Starlette(debug=True)
+        host.middleware_stack = bare
+        HotReload(watch_dirs=[directory]).setup(host)
+        ours: App = host.middleware_stack
         wrapped: list[App] = [bare, ours, PlainPythonMiddleware(bare), Version0Middleware(bare)]
         apps = dict(zip(CONTENDERS, wrapped, strict=True))
         async with _lifespan(ours):

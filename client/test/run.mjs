@@ -26,7 +26,6 @@ try {
     },
     define: { BUILD: '"build"' },
     sourcemap: 'inline',
-    sourcesContent: false,
     logLevel: 'warning',
     outdir,
   });
