@@ -2,8 +2,8 @@
 
     python bench/run.py [--quick] [PART ...]
 
-The parts are save, watching, checkout, requests, in-process and callgrind: see the module of each
-for what it measures. Prints the tables and writes them to build/bench.json.
+The parts are save, pixels, watching, checkout, requests, in-process and callgrind: see the module
+of each for what it measures. Prints the tables and writes them to build/bench.json.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pathlib import Path
 import callgrind
 import checkout
 import in_process
+import pixels
 import report
 import requests_per_second
 import save
@@ -28,6 +29,7 @@ from report import Section
 
 PARTS: dict[str, Callable[[bool], Section]] = {
     "save": save.run,
+    "pixels": pixels.run,
     "watching": watching.run,
     "checkout": checkout.run,
     "requests": requests_per_second.run,
@@ -52,6 +54,8 @@ def main() -> int:
             requests_per_second.check_wrk()
         if "checkout" in parts:
             checkout.check_git()
+        if "pixels" in parts:
+            pixels.check()
         measure(parts, arguments.quick)
     except RuntimeError as error:
         print(f"bench: {error}", file=sys.stderr)

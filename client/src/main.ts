@@ -151,7 +151,7 @@ const start = (script: HTMLScriptElement): void => {
   const seen = (): void => {
     if (!document.hidden) wake();
   };
-  addEventListener('pageshow', seen);
+  addEventListener('pageshow', wake);
   addEventListener('focus', seen);
   addEventListener('visibilitychange', seen);
   addEventListener('online', seen);

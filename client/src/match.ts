@@ -1,10 +1,10 @@
 import type { Change } from './wire';
 
-/** What changed stylesheets ask of a page. */
-export interface StylePlan {
-  /** The sheets to load again, as positions in the list of the page's sheets. */
+/** What changed files ask of a page. */
+export interface Plan {
+  /** What to load again, as positions in the list of what the page has. */
   use: Set<number>;
-  /** A new build of a sheet in use has a name of its own, which only the server can tell the page. */
+  /** A new build of a file in use has a name of its own, which only the server can tell the page. */
   reload: boolean;
 }
 
@@ -36,8 +36,8 @@ export const bestMatches = (
 /** `site-4f3a9c21.css` without what a build tool made of its content. */
 const withoutHash = (path: string): string => path.replace(/[.-](?=\w*\d)\w{6,}(?=\.\w+$)/, '.#');
 
-/** `paths`: the decoded pathnames of all sheets of the page, imported ones too. */
-export const planStyles = (paths: readonly string[], changes: readonly Change[]): StylePlan => {
+/** `paths`: the decoded pathnames of all that the page has of these kinds of files. */
+export const planUse = (paths: readonly string[], changes: readonly Change[]): Plan => {
   const use = new Set<number>();
   let reload = false;
   for (const { path, url, op } of changes) {

@@ -18,6 +18,8 @@ export interface ShareDeps {
   channel(): Channel;
   /** Rejects if the lock is stolen, or the signal is given first. */
   lock(options: LockOptions, held: () => Promise<void> | void): Promise<unknown>;
+  /** Whether the page is looked at. */
+  seen(): boolean;
   /** Names this page among all. */
   name: string;
 }
@@ -36,6 +38,8 @@ export const createShare = (deps: ShareDeps): Way => {
     let channel: Channel | undefined;
     let queued: AbortController | undefined;
     let release: (() => void) | undefined;
+    /** The grant of the lock by which this page leads. */
+    let tenure: object | undefined;
     let leads = false;
     let isStealing = false;
     let isOpen = false;
@@ -63,53 +67,55 @@ export const createShare = (deps: ShareDeps): Way => {
 
     const resign = (): void => {
       leads = false;
-      release = undefined;
       seats.forEach((seat) => seat(['close']));
       seats.clear();
     };
 
-    const held = (): Promise<void> | void => {
-      if (!isOpen) return;
-      lead();
-      post({ page: undefined, toPage: ['who'] });
-      deliver(['who']);
-      return new Promise((done) => (release = done));
+    /** Leads until `release` is called, or the lock is taken away. */
+    const hold = (options: LockOptions, granted: () => void): Promise<unknown> => {
+      const mine = {};
+      return deps
+        .lock(options, () => {
+          granted();
+          if (!isOpen) return;
+          tenure = mine;
+          lead();
+          post({ page: undefined, toPage: ['who'] });
+          deliver(['who']);
+          return new Promise<void>((done) => (release = done));
+        })
+        .catch((error) => {
+          // A page may take the lock from itself, when two of its requests meet.
+          if (!isOpen || (tenure && tenure !== mine)) return;
+          if (!tenure) throw error;
+          tenure = undefined;
+          resign();
+          ask();
+          deliver(['who']);
+        });
     };
 
     const ask = (): void => {
       if (queued) return;
-      const current = (queued = new AbortController());
-      const granted = (): Promise<void> | void => {
-        queued = undefined;
-        return held();
-      };
-      deps.lock({ signal: current.signal }, granted).catch(() => {
-        if (current.signal.aborted) return;
-        if (queued === current) alone();
-        else stolen();
+      const waiting = (queued = new AbortController());
+      hold({ signal: waiting.signal }, () => (queued = undefined)).catch(() => {
+        if (waiting.signal.aborted) return;
+        // There is no lock to be had.
+        lead();
+        deliver(['who']);
       });
-    };
-
-    const stolen = (): void => {
-      if (!isOpen) return;
-      resign();
-      ask();
-      deliver(['who']);
-    };
-
-    const alone = (): void => {
-      lead();
-      deliver(['who']);
     };
 
     const steal = (): void => {
       if (isStealing) return;
       isStealing = true;
-      const granted = (): Promise<void> | void => {
+      const settled = (): void => {
         isStealing = false;
-        return held();
       };
-      deps.lock({ steal: true }, granted).catch(stolen);
+      hold({ steal: true }, settled).catch(() => {
+        settled();
+        ask();
+      });
     };
 
     const start = (): void => {
@@ -121,7 +127,9 @@ export const createShare = (deps: ShareDeps): Way => {
             if (leads) receive(data.page, data.toHub);
           } else if (!leads && (data.page ?? deps.name) === deps.name) deliver(data.toPage);
         };
-        ask();
+        // To ask and then take it would be to take it from itself.
+        if (deps.seen()) steal();
+        else ask();
         deliver(['here']);
       } catch {
         lead();
@@ -132,9 +140,8 @@ export const createShare = (deps: ShareDeps): Way => {
       isOpen = false;
       queued?.abort();
       queued = undefined;
-      const done = release;
       if (leads) resign();
-      done?.();
+      release?.();
       channel?.close();
       channel = undefined;
     };
@@ -154,6 +161,7 @@ export const share = (events: string, build: string): Way => {
     hub: () => hostHub(events),
     channel: () => new BroadcastChannel(name),
     lock: (options, held) => navigator.locks.request(name, options, held),
+    seen: () => !document.hidden,
     name: String(Math.random()),
   });
 };

@@ -206,7 +206,10 @@ test('a page that goes while the rest is loaded stays gone', async () => {
 });
 
 test('a page that goes while the rest cannot be loaded does not wait', async () => {
-  const { carrier, live, heard } = setup({ throws: true, share: () => Promise.reject(new Error()) });
+  const { carrier, live, heard } = setup({
+    throws: true,
+    share: () => Promise.reject(new Error()),
+  });
   carrier.open();
   carrier.close();
   await settled();

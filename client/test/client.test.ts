@@ -279,10 +279,7 @@ test('without the morph one other file among them reloads', async () => {
   const { client, did, settle } = setup();
   client.update(update('reload', ...css.changes, ...template.changes), at('a', 6));
   await settle();
-  assert.deepEqual(did, [
-    'refresh static/site.css,templates/index.html',
-    `reload ${at('a', 6)} 1`,
-  ]);
+  assert.deepEqual(did, ['refresh static/site.css,templates/index.html', `reload ${at('a', 6)} 1`]);
 });
 
 test('updates are applied one after the other, and what comes meanwhile at once', async () => {

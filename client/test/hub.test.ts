@@ -18,7 +18,8 @@ const shown = (message: ToPage): string => {
   return message[0];
 };
 
-const name = (cursor: string): string => `${cursor[0]}${Number.parseInt(cursor.split('.')[1]!, 16)}`;
+const name = (cursor: string): string =>
+  `${cursor[0]}${Number.parseInt(cursor.split('.')[1]!, 16)}`;
 
 const setup = () => {
   const sources: FakeSource[] = [];

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { bootOf, type Change, type ToHub, type ToPage } from '../src/wire';
 import { at } from './cursors';
@@ -69,7 +70,7 @@ const until = async (what: () => boolean): Promise<void> => {
   const end = Date.now() + 5000;
   while (!what()) {
     assert.ok(Date.now() < end, `${what}: ${JSON.stringify({ did, said })}`);
-    await new Promise((done) => setTimeout(done, 5));
+    await pause(5);
   }
 };
 
@@ -92,6 +93,10 @@ const save = (...changes: Change[]): void =>
   ]);
 
 before(async () => {
+  // Those of the client run longer than the tests.
+  const { setTimeout } = globalThis;
+  const unheld = (...given: Parameters<typeof setTimeout>) => setTimeout(...given).unref();
+  Object.assign(globalThis, { setTimeout: unheld });
   for (const [name, value] of Object.entries(globals))
     Object.defineProperty(globalThis, name, { value, configurable: true, writable: true });
   Object.defineProperty(performance, 'getEntriesByType', {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { bestMatches, planStyles } from '../src/match';
+import { bestMatches, planUse } from '../src/match';
 import type { Change } from '../src/wire';
 
 const css = (path: string, url: string | null = null, op: Change['op'] = 'modified'): Change => ({
@@ -11,7 +11,7 @@ const css = (path: string, url: string | null = null, op: Change['op'] = 'modifi
 });
 
 const used = (paths: string[], ...changes: Change[]): string[] =>
-  [...planStyles(paths, changes).use].map((index) => paths[index]!);
+  [...planUse(paths, changes).use].map((index) => paths[index]!);
 
 test('a url matches the whole path', () => {
   assert.deepEqual(
@@ -54,19 +54,19 @@ test('a removed sheet is kept; an added one is used', () => {
 test('a new build under a name with another hash reloads', () => {
   const paths = ['/static/site-0a1b2c3d.css'];
   const plan = (path: string, op: Change['op'] = 'added') =>
-    planStyles(paths, [css(`static/${path}`, `/static/${path}`, op)]).reload;
+    planUse(paths, [css(`static/${path}`, `/static/${path}`, op)]).reload;
   assert.equal(plan('site-4e5f6a7b.css'), true);
   assert.equal(plan('site-4e5f6a7b.css', 'modified'), false);
   assert.equal(plan('admin-4e5f6a7b.css'), false);
   assert.equal(plan('site-mobile.css'), false);
   assert.equal(plan('site-0a1b2c3d.css'), false);
   assert.equal(
-    planStyles(['/static/out.4e5f6a.css'], [css('out.77aa88.css', null, 'added')]).reload,
+    planUse(['/static/out.4e5f6a.css'], [css('out.77aa88.css', null, 'added')]).reload,
     true,
   );
 });
 
 test('a new sheet beside one without a hash causes nothing', () => {
-  const plan = planStyles(['/static/site.css'], [css('static/site-4e5f6a7b.css', null, 'added')]);
+  const plan = planUse(['/static/site.css'], [css('static/site-4e5f6a7b.css', null, 'added')]);
   assert.deepEqual(plan, { use: new Set(), reload: false });
 });

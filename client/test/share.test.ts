@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createHub } from '../src/hub';
-import { createShare } from '../src/share';
+import { createShare, share } from '../src/share';
 import { bootOf, type ToHub, type ToPage } from '../src/wire';
 import { at } from './cursors';
 import { FakeSource, fakeTimers, settled } from './fakes';
@@ -17,6 +17,7 @@ const browser = () => {
   };
   let holder: Request | undefined;
   let queue: Request[] = [];
+  let steals = 0;
   const grant = (request: Request): void => {
     holder = request;
     void Promise.resolve()
@@ -33,8 +34,13 @@ const browser = () => {
     new Promise((done, fail) => {
       const request = { held, done, fail };
       if (steal) {
-        holder?.fail(abort());
+        steals++;
+        const old = holder;
         grant(request);
+        // As browsers do it: the new one leads before the old one knows.
+        const later = (ticks: number): void =>
+          ticks ? queueMicrotask(() => later(ticks - 1)) : old?.fail(abort());
+        later(9);
       } else if (holder) {
         queue.push(request);
         signal!.addEventListener('abort', () => {
@@ -51,9 +57,7 @@ const browser = () => {
     postMessage(data: unknown): void {
       for (const channel of channels)
         if (channel !== this)
-          queueMicrotask(() =>
-            channel.onmessage?.call(channel as never, { data } as MessageEvent),
-          );
+          queueMicrotask(() => channel.onmessage?.call(channel as never, { data } as MessageEvent));
     }
     close(): void {
       channels.delete(this);
@@ -79,6 +83,7 @@ const browser = () => {
         }),
       channel: () => new FakeChannel(),
       lock,
+      seen: () => false,
       name,
       ...given,
     });
@@ -121,6 +126,7 @@ const browser = () => {
       only().send(JSON.stringify({ type: 'css', files: [file], changes: [] }), at('a', sequence)),
     channels,
     queued: () => queue.length,
+    steals: () => steals,
   };
 };
 
@@ -179,12 +185,13 @@ test('what one page lacks when the leader goes is asked for', async () => {
 });
 
 test('a page that is looked at takes the lead, and the stream with it', async () => {
-  const { pages, hello, send, only } = await several(3);
+  const { pages, hello, send, only, steals } = await several(3);
   hello();
   const first = only();
   pages[2]!.wake();
   pages[2]!.wake();
   await settled();
+  assert.equal(steals(), 1);
   assert.notEqual(only(), first);
   hello();
   await settled();
@@ -258,6 +265,39 @@ test('a page that goes as it takes the lead does not lead', async () => {
   assert.ok(only() === first || first.closed);
 });
 
+test('a page that comes back and is looked at at once leads, although it asks twice', async () => {
+  const made = browser();
+  const page = made.page(5);
+  page.open();
+  page.wake();
+  await settled();
+  made.only();
+  made.hello();
+  made.send('x.css', 6);
+  await settled();
+  assert.equal(page.heard.at(-1), 'x.css');
+});
+
+test('a page that is looked at when it comes leads at once, with one stream', async () => {
+  const { page, only, sources, steals } = browser();
+  page(5).open();
+  await settled();
+  const seen = page(5, { seen: () => true });
+  seen.open();
+  seen.wake();
+  await settled();
+  assert.equal(only(), sources[1]);
+  assert.equal(sources.length, 2);
+  assert.equal(steals(), 1);
+});
+
+test('a page that is looked at and refused every lock has a stream of its own', async () => {
+  const { page, only } = browser();
+  page(5, { seen: () => true, lock: () => Promise.reject(new Error()) }).open();
+  await settled();
+  only();
+});
+
 for (const [what, given] of Object.entries({
   'without a channel': {
     channel: () => {
@@ -285,3 +325,37 @@ for (const [what, given] of Object.entries({
     await settled();
     assert.equal(live().length, 0);
   });
+
+test('in a page it takes the browser’s own lock, and streams', async () => {
+  const { sources } = browser();
+  const locks: string[] = [];
+  const request = async (name: string, _: LockOptions, held: () => Promise<void> | void) => {
+    locks.push(name);
+    await held();
+  };
+  Object.defineProperty(globalThis, 'navigator', {
+    value: { locks: { request } },
+    configurable: true,
+  });
+  Object.assign(globalThis, {
+    document: { hidden: true },
+    addEventListener: () => undefined,
+    EventSource: class extends FakeSource {
+      constructor(url: string) {
+        super(url);
+        sources.push(this);
+      }
+    },
+  });
+  const heard: string[] = [];
+  const send = share('http://localhost/events', 'build')(([word]) => {
+    heard.push(word);
+    if (word === 'who') send(['open', at('a', 5)]);
+  }, assert.fail);
+  send(['open', at('a', 5)]);
+  assert.match(locks.join(), /events build$/);
+  assert.equal(sources[0]!.cursor, `http://localhost/events?cursor=${at('a', 5)}`);
+  assert.ok(heard.includes('here'));
+  send(['close']);
+  assert.ok(sources[0]!.closed);
+});

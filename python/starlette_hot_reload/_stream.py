@@ -147,9 +147,11 @@ async def _send_file(scope: Scope, send: Send, name: str) -> None:
         await _answer(scope, send, 405, "Only GET and HEAD.", [(b"allow", b"GET, HEAD")])
         return
     media_type, content, etag = file
+    # A part that is asked for by its version never changes.
+    is_versioned = bool(scope["query_string"])
     headers = [
         (b"etag", etag),
-        (b"cache-control", b"no-cache"),
+        (b"cache-control", b"max-age=31536000, immutable" if is_versioned else b"no-cache"),
         (b"x-content-type-options", b"nosniff"),
         # Under Cross-Origin-Embedder-Policy a worker needs it on its own script.
         (b"cross-origin-embedder-policy", b"require-corp"),

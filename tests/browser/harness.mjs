@@ -14,8 +14,8 @@
 // `check` makes a site of the files, runs the test once in each engine, and cleans up; each tab has
 // cookies, storage and cache of its own. The engines are those of the variable BROWSERS, a list of
 // names of `chromium,firefox,webkit`, or all; one that is not installed fails. What must run before
-// the client does goes into a file `first.js`, what a server or proxy does to requests is `site.hold`
-// and `site.refuse`: no engine's own protocol is needed for either. `tab.page` is puppeteer's page,
+// the client does goes into a file `first.js`; what a server or proxy does to requests is `hold` and
+// `refuse` of the site: no engine's own protocol is needed for either. `tab.page` is puppeteer's page,
 // and is not there in WebKit.
 import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';

@@ -92,14 +92,18 @@ everywhere((check, engine) => {
 
   const versioned = { 'templates/index.html': html('<p id="text">{{ version }}</p>') };
 
-  check('a restart under uvicorn --reload shows the new code', versioned, async ({ site, open }) => {
-    await site.stop();
-    await site.start('--reload');
-    const tab = await open('/');
-    await tab.shows('#text', 'one');
-    site.write('app.py', APP.replace('"one"', '"two"'));
-    await tab.shows('#text', 'two');
-  });
+  check(
+    'a restart under uvicorn --reload shows the new code',
+    versioned,
+    async ({ site, open }) => {
+      await site.stop();
+      await site.start('--reload');
+      const tab = await open('/');
+      await tab.shows('#text', 'one');
+      site.write('app.py', APP.replace('"one"', '"two"'));
+      await tab.shows('#text', 'two');
+    },
+  );
 
   check(
     'an error page recovers by itself once the template is mended',

@@ -157,8 +157,8 @@ export const html = (body, head = '<link rel="stylesheet" href="/static/site.css
 
 export class Site {
   /**
-   * `files`: text by path, over a demo site of one page and one stylesheet. A file `first.js` runs in
-   * each document before anything else, `recorder` before that.
+   * `files`: text by path, over a demo site of one page and one stylesheet. A file `first.js` runs
+   * in each document before anything else, `recorder` before that.
    */
   static async create(files = {}, recorder = '') {
     const site = new Site();
@@ -189,7 +189,7 @@ export class Site {
     return join(this.root, path);
   }
 
-  /** From now on, what is answered to requests whose address contains `part` waits for `release`. */
+  /** From now on, the answers to requests whose address contains `part` wait for `release`. */
   hold(part) {
     this.write('doorman/hold', part);
     const held = (n) => this.path(`doorman/held-${n}`);

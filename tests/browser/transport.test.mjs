@@ -114,7 +114,7 @@ const check = (name, files, run) =>
       window = await Window.open(site);
       await run({ site, window, t });
     } catch (error) {
-      t.diagnostic(`server: ${site.output?.().slice(-2000)}`);
+      t.diagnostic(`server: ${site.output?.().slice(-2000)} ${requests(site).slice(-60)}`);
       throw error;
     } finally {
       await window?.context.close();
@@ -150,15 +150,19 @@ const modes = {
 
 for (const [mode, { files, used }] of Object.entries(modes))
   describe(mode, () => {
-    check(`eight tabs have one stream, and a ninth request is answered`, files, async ({ site, window }) => {
-      const tabs = await window.tabs(8);
-      await oneStream(site);
-      const answer = tabs[0].page.evaluate(async () => (await fetch('/static/site.css')).status);
-      assert.equal(await answer, 200);
-      assert.ok(asked(site, used) > 0, `${used} is used`);
-      await allStyled(site, tabs, 2);
-      await oneStream(site);
-    });
+    check(
+      `eight tabs have one stream, and a ninth request is answered`,
+      files,
+      async ({ site, window }) => {
+        const tabs = await window.tabs(8);
+        await oneStream(site);
+        const answer = tabs[0].page.evaluate(async () => (await fetch('/static/site.css')).status);
+        assert.equal(await answer, 200);
+        assert.ok(asked(site, used) > 0, `${used} is used`);
+        await allStyled(site, tabs, 2);
+        await oneStream(site);
+      },
+    );
 
     check('any tab can be closed, and the others lose nothing', files, async ({ site, window }) => {
       const tabs = await window.tabs(4);
@@ -184,40 +188,52 @@ for (const [mode, { files, used }] of Object.entries(modes))
       for (const tab of tabs) assert.equal(tab.said('[hot reload] reload'), 1, tab.lines);
     });
 
-    check('a server that is killed and started again refreshes every tab, once', files, async ({ site, window }) => {
-      const tabs = await window.tabs(3);
-      await site.stop('SIGKILL');
-      site.write('templates/index.html', html('<p id="text">second</p>'));
-      await site.start();
-      for (const tab of tabs) {
-        await tab.shows('second');
-        await tab.connected(2);
-      }
-      await allStyled(site, tabs, 3);
-      for (const tab of tabs) assert.equal(tab.said('[hot reload] reload'), 1, tab.lines);
-    });
+    check(
+      'a server that is killed and started again refreshes every tab, once',
+      files,
+      async ({ site, window }) => {
+        const tabs = await window.tabs(3);
+        await site.stop('SIGKILL');
+        site.write('templates/index.html', html('<p id="text">second</p>'));
+        await site.start();
+        for (const tab of tabs) {
+          await tab.shows('second');
+          await tab.connected(2);
+        }
+        await allStyled(site, tabs, 3);
+        for (const tab of tabs) assert.equal(tab.said('[hot reload] reload'), 1, tab.lines);
+      },
+    );
 
-    check('a page comes out of the back/forward cache, and is told of later saves', { ...files, 'templates/other.html': html('<p id="text">other</p>') }, async ({ site, window }) => {
-      const tab = await window.tab();
-      await tab.page.evaluate(() => (window.kept = true));
-      await tab.page.goto(`${site.url}/other`);
-      await tab.connected(2);
-      await tab.page.goBack({ waitUntil: [] });
-      await until('the page was kept', () => tab.page.evaluate(() => window.kept === true));
-      await allStyled(site, [tab], 4);
-      await oneStream(site);
-      assert.equal(await tab.page.evaluate(() => window.kept), true);
-    });
+    check(
+      'a page comes out of the back/forward cache, and is told of later saves',
+      { ...files, 'templates/other.html': html('<p id="text">other</p>') },
+      async ({ site, window }) => {
+        const tab = await window.tab();
+        await tab.page.evaluate(() => (window.kept = true));
+        await tab.page.goto(`${site.url}/other`);
+        await tab.connected(2);
+        await tab.page.goBack({ waitUntil: [] });
+        await until('the page was kept', () => tab.page.evaluate(() => window.kept === true));
+        await allStyled(site, [tab], 4);
+        await oneStream(site);
+        assert.equal(await tab.page.evaluate(() => window.kept), true);
+      },
+    );
   });
 
-check('a page that was changed while it was away catches up', { 'app.py': appWith({}), 'templates/other.html': html('<p id="text">other</p>') }, async ({ site, window }) => {
-  const [tab, other] = await window.tabs(2);
-  await tab.page.evaluate(() => (window.kept = true));
-  await tab.page.goto(`${site.url}/other`);
-  await tab.connected(2);
-  await allStyled(site, [tab, other], 5);
-  await tab.page.goBack({ waitUntil: [] });
-  await tab.styled(red(5));
-  assert.equal(await tab.page.evaluate(() => window.kept), true);
-  await oneStream(site);
-});
+check(
+  'a page that was changed while it was away catches up',
+  { 'app.py': appWith({}), 'templates/other.html': html('<p id="text">other</p>') },
+  async ({ site, window }) => {
+    const [tab, other] = await window.tabs(2);
+    await tab.page.evaluate(() => (window.kept = true));
+    await tab.page.goto(`${site.url}/other`);
+    await tab.connected(2);
+    await allStyled(site, [tab, other], 5);
+    await tab.page.goBack({ waitUntil: [] });
+    await tab.styled(red(5));
+    assert.equal(await tab.page.evaluate(() => window.kept), true);
+    await oneStream(site);
+  },
+);

@@ -288,6 +288,11 @@ def test_the_client_has_a_validator(app: Layer) -> None:
     assert ask(app, CLIENT, (b"if-none-match", b'"x"'))[0] == 200
 
 
+def test_what_is_asked_for_by_its_version_is_kept(app: Layer) -> None:
+    scope = http_scope(CLIENT, [(b"host", b"localhost")]) | {"query_string": b"4f2a"}
+    assert headers_of(run(app, scope)[0])[b"cache-control"] == b"max-age=31536000, immutable"
+
+
 def test_head_of_the_client(app: Layer) -> None:
     status, headers, content = ask(app, CLIENT, method="HEAD")
     assert (status, content) == (200, b"")
