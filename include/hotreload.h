@@ -293,9 +293,17 @@ hr_verdict hr_inject_feed(hr_inject *inject, hr_bytes chunk);
  * before (only a doctype, comments, white space) takes the tag at its end. */
 hr_verdict hr_inject_end(hr_inject *inject);
 
-/* Appends the tag: `<script async="" data-cursor="…" src="…"></script>`, with a nonce attribute if
- * `nonce` is not empty, attribute values escaped. No line break. HR_NOMEM. */
-hr_status hr_tag_format(hr_bytes script_url, hr_cursor cursor, hr_bytes nonce, hr_buffer *out);
+/* What a tag says. */
+typedef struct hr_tag {
+    hr_bytes script_url;
+    hr_cursor cursor;
+    hr_bytes nonce; /* empty: it has none */
+    bool no_worker; /* the client is not to try a SharedWorker */
+} hr_tag;
+
+/* Appends the tag: `<script async="" data-cursor="…" src="…"></script>`, with the attributes nonce
+ * and data-share where they are needed, attribute values escaped. No line break. HR_NOMEM. */
+hr_status hr_tag_format(const hr_tag *tag, hr_buffer *out);
 
 /* The first bytes of every tag that hr_tag_format() writes, up to the cursor, whose HR_CURSOR_SIZE
  * bytes follow: a page that has them at the place of the tag has it already. Static. */
@@ -310,6 +318,7 @@ typedef struct hr_policy {
     hr_bytes nonce;     /* for the tag, after hr_policy_settle(); size 0: it needs none */
     const char *reason; /* after hr_policy_settle(): why no client can run under it, in words; else
                            NULL. Static. */
+    bool no_worker;     /* a SharedWorker of the client's would be refused, or reported */
     uint32_t flags;
     char own[24];
 } hr_policy;

@@ -65,7 +65,17 @@ static hr_bytes take_word(hr_bytes *rest)
     return word;
 }
 
-enum directive { SCRIPT_SRC_ELEM, SCRIPT_SRC, CONNECT_SRC, DEFAULT_SRC, SANDBOX, DIRECTIVES };
+enum directive {
+    SCRIPT_SRC_ELEM,
+    SCRIPT_SRC,
+    CONNECT_SRC,
+    WORKER_SRC,
+    CHILD_SRC,
+    DEFAULT_SRC,
+    TRUSTED_TYPES,
+    SANDBOX,
+    DIRECTIVES
+};
 
 static hr_bytes directive_name(enum directive directive)
 {
@@ -76,8 +86,14 @@ static hr_bytes directive_name(enum directive directive)
         return TEXT("script-src");
     case CONNECT_SRC:
         return TEXT("connect-src");
+    case WORKER_SRC:
+        return TEXT("worker-src");
+    case CHILD_SRC:
+        return TEXT("child-src");
     case DEFAULT_SRC:
         return TEXT("default-src");
+    case TRUSTED_TYPES:
+        return TEXT("require-trusted-types-for");
     default:
         return TEXT("sandbox");
     }
@@ -265,6 +281,27 @@ static void tell_script(hr_policy *policy, hr_bytes list, bool enforced)
         policy->flags |= NONCE_ONLY;
 }
 
+/* Is a worker of ours refused, or its address, which trusted types do not let a string be? A list
+ * that stands for worker-src gets our address where the tag needs it, and there alone. */
+static bool refuses_worker(const struct policy *policy)
+{
+    const enum directive script = effective_script(policy);
+    enum directive worker = WORKER_SRC;
+
+    if (policy->values[TRUSTED_TYPES].size)
+        return true;
+    if (!policy->values[worker].data)
+        worker = CHILD_SRC;
+    if (policy->values[worker].data)
+        return !any(policy->values[worker], is_open);
+    worker = policy->values[SCRIPT_SRC].data ? SCRIPT_SRC : DEFAULT_SRC;
+    const hr_bytes list = policy->values[worker];
+    if (!list.data)
+        return false;
+    return any(list, is_dynamic) ||
+           (!any(list, is_open) && (script != worker || first_nonce(list).size));
+}
+
 void hr_policy_header(hr_policy *policy, hr_bytes name, hr_bytes value)
 {
     const bool enforced = text_equals(name, ENFORCED);
@@ -276,6 +313,8 @@ void hr_policy_header(hr_policy *policy, hr_bytes name, hr_bytes value)
         const enum directive script = effective_script(&told);
         if (script != DIRECTIVES)
             tell_script(policy, told.values[script], enforced);
+        if (refuses_worker(&told)) /* or reports one */
+            policy->no_worker = true;
         if (enforced) /* where a policy is only monitored, browsers ignore it */
             tell_sandbox(policy, told.values[SANDBOX]);
     }

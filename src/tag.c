@@ -51,16 +51,18 @@ static hr_status append_value(hr_buffer *out, hr_bytes value)
     return hr_buffer_append(out, value.size ? value.data + plain : NULL, value.size - plain);
 }
 
-hr_status hr_tag_format(hr_bytes script_url, hr_cursor cursor, hr_bytes nonce, hr_buffer *out)
+hr_status hr_tag_format(const hr_tag *tag, hr_buffer *out)
 {
     const size_t before = out->size;
     char text[HR_CURSOR_SIZE];
 
-    hr_cursor_format(cursor, text);
+    hr_cursor_format(tag->cursor, text);
     if (append_text(out, TAG_PREFIX) || hr_buffer_append(out, text, sizeof text) ||
-        append_text(out, "\" src=\"") || append_value(out, script_url))
+        append_text(out, "\" src=\"") || append_value(out, tag->script_url))
         goto fail;
-    if (nonce.size && (append_text(out, "\" nonce=\"") || append_value(out, nonce)))
+    if (tag->no_worker && append_text(out, "\" data-share=\""))
+        goto fail;
+    if (tag->nonce.size && (append_text(out, "\" nonce=\"") || append_value(out, tag->nonce)))
         goto fail;
     if (append_text(out, "\"></script>"))
         goto fail;

@@ -191,6 +191,7 @@ typedef struct core_policies {
     PyObject *headers;  /* all headers, as a list, with policies that let the client run; NULL: they
                            do as they are */
     PyObject *nonce;    /* bytes, for the tag */
+    bool no_worker;     /* for the tag */
     const char *reason; /* why the client cannot run all the same, or NULL. Static. */
 } core_policies;
 

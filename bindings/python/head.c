@@ -264,6 +264,6 @@ bool core_head_policies(core_state *state, PyObject *start, PyObject *asked, hr_
     }
     if (!changed)
         Py_CLEAR(list);
-    *out = (core_policies){list, nonce, policy.reason};
+    *out = (core_policies){list, nonce, policy.no_worker, policy.reason};
     return true;
 }

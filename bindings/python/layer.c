@@ -203,8 +203,8 @@ static hr_status make_tag(core_layer *layer, PyObject *root_path)
     if (status == HR_OK)
         status = hr_buffer_append(&layer->url, name, sizeof name - 1);
     if (status == HR_OK)
-        status = hr_tag_format((hr_bytes){layer->url.data, layer->url.size}, (hr_cursor){0},
-                               (hr_bytes){0}, &layer->tag);
+        status =
+            hr_tag_format(&(hr_tag){.script_url = {layer->url.data, layer->url.size}}, &layer->tag);
     layer->url.size = status == HR_OK ? size : 0;
     if (status == HR_OK)
         core_set(&layer->root, Py_XNewRef(root_path));

@@ -25,6 +25,7 @@ typedef struct core_send {
     PyObject *start;   /* held, or NULL */
     PyObject *headers; /* a page's, once its policies are changed, or NULL */
     PyObject *nonce;   /* with them */
+    bool no_worker;    /* with them */
     PyObject *tail;    /* the end of the body so far, held, or NULL */
     PyObject *args;    /* of the call under way, borrowed */
     uint64_t sent;     /* bytes of the body that were forwarded, decoded */
@@ -51,6 +52,7 @@ PyObject *core_send_new(core_state *state, PyObject *layer, PyObject *inner, PyO
     send->start = NULL;
     send->headers = NULL;
     send->nonce = NULL;
+    send->no_worker = false;
     send->tail = NULL;
     send->args = NULL;
     send->sent = 0;
@@ -217,6 +219,7 @@ static PyObject *send_start(core_send *send, PyObject *message)
         return pass_all(send, message);
     core_set(&send->headers, policies.headers);
     core_set(&send->nonce, policies.nonce);
+    send->no_worker = policies.no_worker;
     if (policies.reason)
         return refuse(send, message, policies.reason);
     if (is_head(send))
@@ -247,16 +250,16 @@ static seen_tag find_tag(hr_bytes data, size_t place)
 static hr_bytes make_tag(core_send *send, hr_buffer *buffer)
 {
     static const char name[] = "/client.js";
-    hr_bytes nonce = {0};
-    core_bytes(send->nonce, &nonce);
-    if (!nonce.size)
+    hr_tag tag = {.no_worker = send->no_worker};
+    core_bytes(send->nonce, &tag.nonce);
+    if (!tag.nonce.size && !tag.no_worker)
         return core_layer_tag(send->layer, send->scope);
     hr_bytes events = core_layer_events(send->layer, send->scope);
     hr_buffer script = {0};
-    bool done =
-        events.size && hr_buffer_append(&script, events.data, events.size) == HR_OK &&
-        hr_buffer_append(&script, name, sizeof name - 1) == HR_OK &&
-        hr_tag_format((hr_bytes){script.data, script.size}, send->cursor, nonce, buffer) == HR_OK;
+    bool done = events.size && hr_buffer_append(&script, events.data, events.size) == HR_OK &&
+                hr_buffer_append(&script, name, sizeof name - 1) == HR_OK;
+    tag.script_url = (hr_bytes){script.data, script.size};
+    done = done && hr_tag_format(&tag, buffer) == HR_OK;
     hr_buffer_fini(&script);
     return done ? (hr_bytes){buffer->data, buffer->size} : (hr_bytes){0};
 }

@@ -78,14 +78,11 @@ const createMatcher = () => {
   const likeness = (a: Node, b: Node): number => {
     const [mine, yours] = [identityOf(a), identityOf(b)];
     if (a.nodeName !== b.nodeName || (mine && yours && mine !== yours)) return 0;
-    const [few, many] = [wordsOf(a), wordsOf(b)].sort((x, y) => x.size - y.size) as [
-      Set<string>,
-      Set<string>,
-    ];
-    if (!many.size) return 0.5; // white space
+    const [few, many] = [wordsOf(a), wordsOf(b)];
     let common = 0;
     for (const word of few) if (many.has(word)) common++;
-    return 1 + (8 * common) / many.size + (mine && mine === yours ? 16 : 0);
+    if (mine && mine === yours) common += 1000;
+    return 0.5 + common * (same(a, b) ? 2 : 1);
   };
 
   /** Which of `a` became which of `b`; the order is the same in both. */
@@ -189,7 +186,7 @@ export const planMerge = (
       const [was, now] = [base.getAttribute(name), next.getAttribute(name)];
       if (was === now) continue;
       if (name === 'class') {
-        const [old, names] = [was, now].map((value) => value?.match(/\S+/g) ?? []);
+        const [old, names] = [was, now].map((value): string[] => value?.match(/\S+/g) ?? []);
         if (old!.some((one) => !names!.includes(one))) doubt(base);
         steps.push(() => {
           live.classList.remove(...old!);

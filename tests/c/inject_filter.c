@@ -52,10 +52,10 @@ static hr_status write_tag(void)
 {
     static const char url[] = "/a\"b/client.js?c=1&d=<2>";
     static const char nonce[] = "bm9uY2U+/w==";
+    const hr_tag says = {
+        {url, strlen(url)}, {.boot = 1, .sequence = 2}, {nonce, strlen(nonce)}, false};
     hr_buffer tag = {0};
-    hr_status status =
-        hr_tag_format((hr_bytes){url, strlen(url)}, (hr_cursor){.boot = 1, .sequence = 2},
-                      (hr_bytes){nonce, strlen(nonce)}, &tag);
+    hr_status status = hr_tag_format(&says, &tag);
 
     if (status == HR_OK) {
         write_number(tag.size, 4);

@@ -414,6 +414,50 @@ static const char *reason_of(const char *const headers[HEADERS])
 }
 #define REASON(...) reason_of((const char *const[HEADERS]){__VA_ARGS__})
 
+static bool takes_no_worker(const char *name, const char *value)
+{
+    hr_policy policy;
+    hr_policy_init(&policy);
+    hr_policy_header(&policy, (hr_bytes){name, strlen(name)}, (hr_bytes){value, strlen(value)});
+    return policy.no_worker;
+}
+
+static void test_tells_where_no_worker_is_taken(void **state)
+{
+    static const char *const taken[] = {
+        "",
+        "img-src 'none'",
+        "script-src 'self'",
+        "script-src 'self' 'nonce-abc'",
+        "default-src 'none'",
+        "script-src 'unsafe-inline'",
+        "worker-src 'self'; script-src 'nonce-abc'",
+        "child-src http:; script-src 'nonce-abc'",
+        "trusted-types 'none'",
+    };
+    static const char *const refused[] = {
+        "worker-src 'none'",
+        "worker-src https://cdn.example.com",
+        "child-src 'none'; script-src 'self'",
+        "script-src 'nonce-abc'",
+        "default-src 'nonce-abc'",
+        "script-src 'sha256-abc=' 'strict-dynamic'",
+        "script-src 'self' 'strict-dynamic'",
+        "script-src-elem 'unsafe-inline'; script-src 'none'",
+        "script-src 'self', worker-src 'none'",
+        "require-trusted-types-for 'script'",
+    };
+    for (size_t i = 0; i < sizeof taken / sizeof *taken; i++) {
+        if (takes_no_worker("content-security-policy", taken[i]))
+            fail_msg("refused: %s", taken[i]);
+    }
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        if (!takes_no_worker("content-security-policy", refused[i]) ||
+            !takes_no_worker("Content-Security-Policy-Report-Only", refused[i]))
+            fail_msg("taken: %s", refused[i]);
+    }
+}
+
 static void test_sandbox_without_scripts_or_origin_is_a_reason(void **state)
 {
     const char *scripts = REASON("sandbox");
@@ -637,6 +681,7 @@ int main(void)
         cmocka_unit_test(test_first_directive_of_a_name_counts),
         cmocka_unit_test(test_address_is_written_as_a_source),
         cmocka_unit_test(test_self_stands_for_a_host_that_cannot_be_written),
+        cmocka_unit_test(test_tells_where_no_worker_is_taken),
         cmocka_unit_test(test_sandbox_without_scripts_or_origin_is_a_reason),
         cmocka_unit_test(test_other_sandboxes_are_none),
         cmocka_unit_test(test_nonce_is_fresh_and_whole),

@@ -36,7 +36,8 @@ static void assert_tag(const char *url, const char *nonce, const char *expected)
     hr_bytes nonce_bytes = {0};
     if (nonce)
         nonce_bytes = (hr_bytes){guard_put(&nonce_guard, nonce, strlen(nonce)), strlen(nonce)};
-    assert_int_equal(hr_tag_format(url_bytes, CURSOR, nonce_bytes, &out), HR_OK);
+    const hr_tag tag = {url_bytes, CURSOR, nonce_bytes, false};
+    assert_int_equal(hr_tag_format(&tag, &out), HR_OK);
     assert_int_equal(hr_buffer_append(&out, "", 1), HR_OK);
     assert_string_equal(out.data + 6, expected);
     assert_memory_equal(out.data, "before", 6);
@@ -57,6 +58,17 @@ static void test_tag_carries_address_cursor_and_nonce(void **state)
     assert_tag("", "", "<script async=\"\" data-cursor=\"" CURSOR_TEXT "\" src=\"\"></script>");
 }
 
+static void test_tag_tells_the_client_to_do_without_a_worker(void **state)
+{
+    const hr_tag tag = {{"/c.js", 5}, CURSOR, {"n", 1}, true};
+    hr_buffer out = {0};
+    assert_int_equal(hr_tag_format(&tag, &out), HR_OK);
+    assert_int_equal(hr_buffer_append(&out, "", 1), HR_OK);
+    assert_string_equal(out.data, "<script async=\"\" data-cursor=\"" CURSOR_TEXT
+                                  "\" src=\"/c.js\" data-share=\"\" nonce=\"n\"></script>");
+    hr_buffer_fini(&out);
+}
+
 static void test_tag_escapes_values(void **state)
 {
     assert_tag("/a?b&c=\"<d>'\r\n", "&\"",
@@ -67,11 +79,11 @@ static void test_tag_escapes_values(void **state)
 static void test_no_memory_leaves_the_buffer_as_it_was(void **state)
 {
     const hr_bytes url = {"/a?b&c", 6};
-    const hr_bytes nonce = {"1&2", 3};
+    const hr_tag tag = {url, CURSOR, {"1&2", 3}, true};
     hr_buffer whole = {0};
     size_t room = 0;
 
-    assert_int_equal(hr_tag_format(url, CURSOR, nonce, &whole), HR_OK);
+    assert_int_equal(hr_tag_format(&tag, &whole), HR_OK);
     /* With ever more room in the buffer, so that each of its appends fails in turn. */
     for (hr_status status = HR_NOMEM; status != HR_OK; room++) {
         hr_buffer out = {.data = malloc(room + 3), .size = 3, .capacity = room + 3};
@@ -79,7 +91,7 @@ static void test_no_memory_leaves_the_buffer_as_it_was(void **state)
         memcpy(out.data, "abc", 3);
         refused = 0;
         memory_is_out = true;
-        status = hr_tag_format(url, CURSOR, nonce, &out);
+        status = hr_tag_format(&tag, &out);
         memory_is_out = false;
         assert_memory_equal(out.data, "abc", 3);
         assert_int_equal(status, refused ? HR_NOMEM : HR_OK);
@@ -94,6 +106,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_tag_carries_address_cursor_and_nonce),
+        cmocka_unit_test(test_tag_tells_the_client_to_do_without_a_worker),
         cmocka_unit_test(test_tag_escapes_values),
         cmocka_unit_test(test_no_memory_leaves_the_buffer_as_it_was),
     };
