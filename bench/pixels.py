@@ -187,8 +187,8 @@ def _section(result: Result) -> Section:
             f"{pause['least']:.0f}-{pause['most']:.0f} ms after the one before was shown",
             f"missed: not shown in {result['missed'] / 1000:.0f} s; unstyled: saves after which a "
             "frame lacked the stylesheet; default settings everywhere; ratios are of the medians",
-            "floor: no watcher and no client; the writer tells the page over the debugging protocol, "
-            "and the page sets the style, without a request, or reloads",
+            "floor: no watcher, no client; the writer tells the page over the debugging protocol, "
+            "which sets the style itself, without a request, or reloads",
             f"clocks of page and writer differ by {ahead:.2f} ms at most, known to {within:.2f} ms",
         ],
         columns=[

@@ -1,4 +1,4 @@
-"""The page of BENCH_WATCH_DIR: bare, with ours and with the method of 0.3: watcher, tag and client."""
+"""The page of BENCH_WATCH_DIR: bare, with ours, and with the watcher, tag and client of 0.3."""
 
 from __future__ import annotations
 

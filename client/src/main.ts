@@ -1,6 +1,7 @@
 import { pathOf, unmarked } from './addresses';
 import { createCarrier, type Way } from './carrier';
 import { createClient } from './client';
+import { isFirefox } from './engine';
 import { recall, remember, unremembered, type Memory } from './memory';
 import type { Change } from './wire';
 
@@ -44,7 +45,12 @@ const refresh = (urls: readonly string[]): Promise<unknown> =>
 
 /** A reload asks for the document, but may take the rest from the cache if that guesses it fresh. */
 const refreshUsed = (changes: readonly Change[]): Promise<unknown> => {
-  const changed = new Set(changes.map(({ op, url }) => op !== 'removed' && url));
+  const changed = new Set(
+    changes.map(
+      // An image that is newer in its HTTP cache than on the page, Firefox takes for unchanged.
+      ({ kind, op, url }) => op !== 'removed' && !(kind === 'image' && isFirefox()) && url,
+    ),
+  );
   const used = performance
     .getEntriesByType('resource')
     .map(({ name }) => unmarked(name))

@@ -14,7 +14,6 @@ export interface Merge {
 const IDENTITY: Record<string, readonly string[]> = {
   input: ['name', 'type'],
   link: ['rel', 'href'],
-  meta: ['name', 'property'],
   option: ['value'],
   select: ['name'],
   textarea: ['name'],
@@ -104,18 +103,19 @@ const createMatcher = () => {
     }
     // The most alike common subsequence; `best` is of what follows a row and a column.
     const best = new Float64Array(at(rows + 1, 0));
-    const gains = new Float64Array(best.length);
-    for (let i = rows - 1; i >= 0; i--)
-      for (let j = columns - 1; j >= 0; j--) {
-        const gain = likeness(a[start + i]!, b[start + j]!);
-        gains[at(i, j)] = gain && gain + best[at(i + 1, j + 1)]!;
-        best[at(i, j)] = Math.max(gains[at(i, j)]!, best[at(i + 1, j)]!, best[at(i, j + 1)]!);
-      }
-    for (let i = 0, j = 0; i < rows && j < columns; )
-      if (gains[at(i, j)] && gains[at(i, j)] === best[at(i, j)])
-        pairs.set(a[start + i++]!, b[start + j++]!);
-      else if (best[at(i + 1, j)]! >= best[at(i, j + 1)]!) i++;
+    const paired = (i: number, j: number): number => {
+      const gain = likeness(a[start + i]!, b[start + j]!);
+      return gain && gain + best[at(i + 1, j + 1)]!;
+    };
+    for (let i = rows; i--; )
+      for (let j = columns; j--; )
+        best[at(i, j)] = Math.max(paired(i, j), best[at(i + 1, j)]!, best[at(i, j + 1)]!);
+    for (let i = 0, j = 0; i < rows && j < columns; ) {
+      const most = best[at(i, j)]!;
+      if (most && most === paired(i, j)) pairs.set(a[start + i++]!, b[start + j++]!);
+      else if (most === best[at(i + 1, j)]) i++;
       else j++;
+    }
     return pairs;
   };
 
@@ -126,7 +126,10 @@ const isStylesheet = (node: Node): node is HTMLLinkElement =>
   isElement(node) && node.localName === 'link' && /stylesheet/.test(node.getAttribute('rel') ?? '');
 
 const whenLoaded = (link: Element): Promise<unknown> =>
-  new Promise((done) => ['load', 'error'].forEach((name) => link.addEventListener(name, done)));
+  new Promise((done) => {
+    link.addEventListener('load', done);
+    link.addEventListener('error', done);
+  });
 
 /**
  * `base` and `next` are what the server said, before and now; `live` is what the page made of `base`.

@@ -10,16 +10,9 @@ export interface Failure {
 export const titleOf = (status: number): string =>
   status ? `The server answered with ${status}.` : 'The server does not answer.';
 
-const PLACE = 'inset:24px!important;';
-const RULES = `
-:host{border:1px solid GrayText!important;border-top:4px solid #c22!important;background:Canvas!important;color:CanvasText!important;font:14px/1.5 system-ui,sans-serif!important}
-div{display:flex;flex-direction:column;height:100%}
-header{display:flex;gap:8px;align-items:center;padding:8px 16px}
-b{flex:1}
-button{font:inherit}
-pre,iframe{flex:1;min-height:0;margin:0;padding:0 16px 16px;overflow:auto;border:0}
-pre{white-space:pre-wrap;overflow-wrap:anywhere;font-family:ui-monospace,monospace}
-iframe{padding:0;background:#fff}`;
+const PLACE =
+  'inset:24px!important;border-top:4px solid #c22!important;outline:1px solid GrayText!important;background:Canvas!important;color:CanvasText!important;font:14px/1.5 system-ui,sans-serif!important;';
+const RULES = `div{display:flex;flex-direction:column;height:100%}b{padding:8px 16px}button{position:absolute;top:6px;right:12px}pre,iframe{flex:1;min-height:0;margin:0;padding:0 16px;overflow:auto;border:0;white-space:pre-wrap;overflow-wrap:anywhere}iframe{padding:0;background:#fff}`;
 
 /** Shows an error above the page, which stays as it is below: its focus, too. */
 export const createOverlay = (document: Document) => {
@@ -32,10 +25,9 @@ export const createOverlay = (document: Document) => {
     const box = add(root, 'div');
     box.setAttribute('role', 'dialog');
     box.setAttribute('aria-label', title);
-    const header = add(box, 'header');
-    const heading = add(header, 'b');
+    const heading = add(box, 'b');
     heading.setAttribute('role', 'alert');
-    const button = add(header, 'button', 'Dismiss');
+    const button = add(box, 'button', 'Dismiss');
     button.title = 'Escape';
     const content = add(box, isHtml ? 'iframe' : 'pre', isHtml ? '' : text);
     if (isHtml) {
@@ -45,7 +37,7 @@ export const createOverlay = (document: Document) => {
         (content as HTMLIFrameElement).srcdoc = text;
       } catch {
         // Trusted types.
-        content.replaceWith((add(box, 'pre', text)));
+        content.replaceWith(add(box, 'pre', text));
       }
     } else content.tabIndex = 0;
 

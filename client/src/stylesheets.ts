@@ -1,4 +1,5 @@
 import { marked, pathOf, unmarked } from './addresses';
+import { isFirefox } from './engine';
 import { replaceFace, type Fonts, type MarkOf } from './fonts';
 import { visitSheet, type Face, type Visitor } from './images';
 import { planUse } from './match';
@@ -31,9 +32,6 @@ interface Successor {
   /** Whether it takes over or not. */
   end(): void;
 }
-
-/** Its caches of images and sheets are not those that a script can refresh. */
-export const isFirefox = (): boolean => CSS.supports('-moz-appearance: none');
 
 const isLink = (element: Element): element is HTMLLinkElement => element.localName === 'link';
 

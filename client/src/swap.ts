@@ -1,9 +1,10 @@
 // Stylesheets, images and fonts in place: what changed is loaded first, and the old kept if it fails.
 import { marked, pathOf } from './addresses';
+import { isFirefox } from './engine';
 import { createFonts, replaceFace } from './fonts';
 import { visit, type Face, type How } from './images';
 import { planUse } from './match';
-import { createStyles, isFirefox, type Outcome, type Refresh } from './stylesheets';
+import { createStyles, type Outcome, type Refresh } from './stylesheets';
 import type { Change } from './wire';
 
 export type { Refresh } from './stylesheets';

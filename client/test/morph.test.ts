@@ -12,7 +12,7 @@ interface Ask {
 }
 
 const asks: Ask[] = [];
-const leave = new EventTarget();
+let leave: EventTarget;
 let shadows: { textContent: string | null }[];
 
 /** A page at `/a`, as the parser of a browser leaves it. */
@@ -58,6 +58,7 @@ const page = (body: string, head = ''): string =>
 
 beforeEach(() => {
   asks.length = 0;
+  leave = new EventTarget();
   shadows = [];
   Object.assign(globalThis, {
     DOMParser: Parser,
@@ -66,7 +67,9 @@ beforeEach(() => {
     },
     Node: { DOCUMENT_POSITION_FOLLOWING: 4 },
     addEventListener: leave.addEventListener.bind(leave),
-    removeEventListener: leave.removeEventListener.bind(leave),
+    // Node knows no boolean there.
+    removeEventListener: (name: string, listener: () => void, capture: boolean) =>
+      leave.removeEventListener(name, listener, { capture }),
     fetch: (url: string, { signal, ...options }: RequestInit) =>
       new Promise((done, fail) => {
         signal!.addEventListener('abort', fail);

@@ -1,0 +1,480 @@
+// What a tab survives: servers that are killed, frozen or out of reach, proxies that get in the way,
+// and tabs that are hidden or closed. In the end each shows what is newest, and was not reloaded
+// without a cause.
+//
+// The moments at which the servers are killed are random: SURVIVAL_SEED=<number> gives those of an
+// earlier run, whose seed is among its diagnostics.
+import assert from 'node:assert/strict';
+import { createServer, request as ask } from 'node:http';
+import { after, test } from 'node:test';
+import { APP, ENGINES, Site, Tab, everywhere, html, until } from './harness.mjs';
+import { freePort } from './site.mjs';
+
+const KILLS = 20;
+const SEED = Number(process.env.SURVIVAL_SEED ?? Date.now() % 1_000_000);
+const NEVER_CONNECTED = 'error: Failed to load resource';
+const BADGE = 'hot-reload-notice';
+
+/** Mulberry32: numbers in [0, 1), the same for the same seed. */
+const randomOf = (seed) => () => {
+  seed = (seed + 0x6d2b79f5) | 0;
+  let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
+  t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+  return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+};
+
+const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
+
+const red = (level) => `rgb(${level}, 0, 0)`;
+
+const writeText = (site, text) =>
+  site.write('templates/index.html', html(`<p id="text">${text}</p>`));
+
+const writeColor = (site, level) =>
+  site.write('static/site.css', `p { color: ${red(level)} }`);
+
+/** Nothing is left to come: a stylesheet that is saved now comes through, and no document did. */
+const atRest = async (site, tab, documents) => {
+  const swapped = await tab.said('swapped');
+  writeColor(site, 200 + documents);
+  await tab.styled('#text', red(200 + documents));
+  await tab.says('swapped', swapped + 1);
+  assert.equal(await tab.documents(), documents);
+};
+
+/** Another tab of the same browser, by puppeteer. */
+const beside = async (tab) => {
+  const page = await tab.page.browserContext().newPage();
+  const record = { lines: [], errors: [], documents: 0 };
+  page.on('console', (message) => record.lines.push(`${message.type()}: ${message.text()}`));
+  page.on('pageerror', (error) => record.errors.push(String(error)));
+  page.on('framenavigated', (frame) => {
+    if (frame === page.mainFrame()) record.documents++;
+  });
+  const carrier = {
+    page,
+    go: async (url) => void page.goto(url, { waitUntil: [] }).catch(() => undefined),
+    evaluate: (task, ...given) => page.evaluate(task, ...given),
+    record: async () => record,
+    screenshot: () => page.screenshot(),
+    close: () => page.close(),
+  };
+  return Tab.open({ page: async () => carrier });
+};
+
+/** A reverse proxy in front of the site, with the faults that such have. */
+class Proxy {
+  static async open(site) {
+    const proxy = new Proxy();
+    proxy.refused = 0;
+    proxy.held = 0;
+    proxy.server = createServer((request, response) => proxy.answer(site, request, response));
+    proxy.port = await freePort();
+    await new Promise((done) => proxy.server.listen(proxy.port, '127.0.0.1', done));
+    proxy.url = `http://127.0.0.1:${proxy.port}`;
+    return proxy;
+  }
+
+  /** Ends what is under way, and answers 502 until `mend`. */
+  fail() {
+    this.isFailing = true;
+    this.server.closeAllConnections();
+  }
+
+  mend() {
+    this.isFailing = false;
+  }
+
+  /** Keeps the bytes of streams to itself, or those of their bodies only. */
+  buffer(what) {
+    this.buffers = what;
+  }
+
+  answer(site, request, response) {
+    if (this.isFailing) return this.refuse(response);
+    const { method, url: path, headers } = request;
+    const inner = ask({ host: '127.0.0.1', port: site.port, method, path, headers, agent: false });
+    inner.on('response', (answer) => {
+      const isStream = answer.headers['content-type']?.startsWith('text/event-stream');
+      if (isStream && this.buffers) this.held++;
+      if (isStream && this.buffers === 'all') return answer.resume();
+      response.writeHead(answer.statusCode, answer.headers);
+      if (isStream && this.buffers === 'body') {
+        response.flushHeaders();
+        return answer.resume();
+      }
+      answer.on('error', () => response.destroy());
+      answer.pipe(response);
+    });
+    inner.on('error', () => (response.headersSent ? response.destroy() : this.refuse(response)));
+    response.on('close', () => inner.destroy());
+    request.pipe(inner);
+  }
+
+  refuse(response) {
+    this.refused++;
+    response.writeHead(502, { 'content-type': 'text/plain' }).end('bad gateway');
+  }
+
+  async close() {
+    const closed = new Promise((done) => this.server.close(done));
+    this.server.closeAllConnections();
+    await closed;
+  }
+}
+
+/** Runs a test with a proxy in front of its site. */
+const proxied = (run) => async (given) => {
+  const proxy = await Proxy.open(given.site);
+  try {
+    await run({ ...given, proxy });
+  } finally {
+    await proxy.close();
+  }
+};
+
+const hasBadge = (tab) =>
+  tab.evaluate((name) => document.querySelectorAll(name).length === 1, BADGE);
+
+const badge = (tab, isThere) =>
+  until(`the badge is ${isThere ? 'there' : 'gone'}`, async () =>
+    (await hasBadge(tab)) === isThere || (await tab.lines()),
+  );
+
+/** Whether the document has come without the client, or is the browser's own error page. */
+const isLost = (tab) =>
+  tab
+    .evaluate(
+      () =>
+        document.readyState === 'complete' && !(Symbol.for('starlette-hot-reload') in window),
+    )
+    .catch(() => false);
+
+const openAll = async (site) => {
+  const tabs = [];
+  for (const engine of ENGINES) {
+    const first = await Tab.open(engine);
+    const second = first.page ? await beside(first) : await Tab.open(engine);
+    for (const tab of [first, second]) {
+      await tab.visit(site.url);
+      tabs.push(Object.assign(tab, { name: `${engine.name} ${tabs.length % 2}`, cuts: 0 }));
+    }
+  }
+  return tabs;
+};
+
+// A document that is cut off half-way, or from its client, is lost: that takes a person, who asks for
+// it again. It is one only where a document was under way.
+const rescue = async (site, tab) => {
+  if (!(await isLost(tab))) return;
+  const said = (await tab.lines()).filter((line) => line.includes('[hot reload]'));
+  assert.match(said.at(-1), /\[hot reload\] reload/, `${tab.name} was lost without a reload`);
+  tab.cuts++;
+  await tab.go(site.url);
+};
+
+test('twenty servers killed at random moments: the newest is shown, without a needless reload', {
+  timeout: 120_000,
+}, async (t) => {
+  t.diagnostic(`SURVIVAL_SEED=${SEED}`);
+  const random = randomOf(SEED);
+  const recorder = ENGINES.map((engine) => engine.recorder ?? '').join('');
+  const site = await Site.create({}, recorder);
+  let tabs = [];
+  let level = 1;
+  let text = 'first';
+  let saves = 0;
+  const edit = (isUp) => {
+    if (random() < 0.5) writeColor(site, ++level);
+    if (random() < 0.5) return;
+    writeText(site, (text = `text ${level} of ${random()}`));
+    if (isUp) saves++;
+  };
+  try {
+    await site.start();
+    tabs = await openAll(site);
+    for (let kill = 0; kill < KILLS; kill++) {
+      edit(true);
+      await pause(random() * 500);
+      await site.stop('SIGKILL');
+      edit(false);
+      await pause(random() * 300);
+      edit(false);
+      await site.start();
+      await Promise.all(tabs.map((tab) => rescue(site, tab)));
+      await pause(random() * 500);
+      edit(true);
+    }
+    for (const tab of tabs) {
+      await until(`${tab.name} shows what is newest`, async () => {
+        await rescue(site, tab);
+        const shown = [await tab.text('#text'), await tab.style('#text')];
+        return (shown[0] === text && shown[1] === red(level)) || [shown, [text, red(level)]];
+      });
+    }
+    // A restart loses the journal, so it takes one reload; what was saved while the server was away
+    // comes with it. A template that is saved takes one more, a stylesheet none. A cut takes two: the
+    // error page and what was asked for instead of it.
+    for (const tab of tabs) {
+      const documents = await tab.documents();
+      const bound = 1 + KILLS + saves + 2 * tab.cuts;
+      t.diagnostic(`${tab.name}: ${documents} documents of at most ${bound}, ${tab.cuts} cut off`);
+      assert.ok(documents <= bound, `${tab.name}: ${documents} documents, at most ${bound}`);
+      await atRest(site, tab, documents);
+      assert.deepEqual(await tab.errors(), [], 'nothing is thrown into the page');
+    }
+  } catch (error) {
+    for (const tab of tabs)
+      t.diagnostic(`${tab.name}: ${JSON.stringify((await tab.lines()).slice(-30))}`);
+    throw error;
+  } finally {
+    await Promise.all(tabs.map((tab) => tab.close().catch(() => undefined)));
+    await site.remove();
+    await Promise.all(ENGINES.map((engine) => engine.close()));
+  }
+});
+
+const scripted = {
+  'templates/index.html': html('<p id="text">first</p><script src="/static/app.js"></script>'),
+  'static/app.js': 'window.version = 1',
+};
+
+const withoutWorkers = {
+  'app.py': APP.replace(
+    'f"{name}.html", context)',
+    `f"{name}.html", context, headers={"content-security-policy": "worker-src 'none'"})`,
+  ),
+};
+
+/** Shows which page has the stream. */
+const watched = {
+  'first.js': `window.EventSource = class extends EventSource {
+    constructor(...given) {
+      super(...given);
+      window.stream = this;
+    }
+  };`,
+};
+
+everywhere((check, engine) => {
+  const isChromium = engine.name === 'chromium';
+  const isWebKit = engine.name === 'webkit';
+
+  check('a server that goes away as a reload is due: it is waited for', scripted, async ({ site, open }) => {
+    const tab = await open('/');
+    const script = site.hold('/static/app.js');
+    site.write('static/app.js', 'window.version = 2');
+    // What the page uses is asked for before the reload.
+    await script.asked(0);
+    script.stop();
+    await site.stop('SIGKILL');
+    await badge(tab, true);
+    await site.start();
+    await until('the new script runs', async () => (await tab.evaluate(() => window.version)) === 2);
+    await atRest(site, tab, 2);
+  });
+
+  check('a frozen server: what was saved meanwhile comes, once', {}, async ({ site, open }) => {
+    const tab = await open('/');
+    site.child.kill('SIGSTOP');
+    writeColor(site, 2);
+    writeColor(site, 3);
+    site.child.kill('SIGCONT');
+    await tab.styled('#text', red(3));
+    assert.equal(await tab.documents(), 1);
+    site.child.kill('SIGSTOP');
+    writeText(site, 'second');
+    writeColor(site, 4);
+    writeText(site, 'third');
+    site.child.kill('SIGCONT');
+    await tab.shows('#text', 'third');
+    await tab.styled('#text', red(4));
+    await tab.connected(2);
+    await atRest(site, tab, 2);
+  });
+
+  for (const [how, files] of Object.entries({ 'with a worker': {}, 'without one': withoutWorkers }))
+    if (isChromium)
+      check(`a browser that was offline catches up, once, ${how}`, files, async ({ site, open }) => {
+        const tab = await open('/');
+        await tab.page.setOfflineMode(true);
+        const batch = await site.batch();
+        writeText(site, 'second');
+        writeColor(site, 2);
+        await batch.names('index.html');
+        assert.equal(await tab.text('#text'), 'first');
+        await tab.page.setOfflineMode(false);
+        await tab.shows('#text', 'second');
+        await tab.styled('#text', red(2));
+        await tab.connected(2);
+        await atRest(site, tab, 2);
+      });
+
+  check('a proxy that answers 502 while the server restarts', {}, proxied(async ({ site, open, proxy }) => {
+    const tab = await open();
+    await tab.visit(proxy.url);
+    await site.stop('SIGKILL');
+    await until('the stream was refused three times', () => proxy.refused >= 3);
+    writeText(site, 'second');
+    await badge(tab, true);
+    assert.equal(await tab.text('#text'), 'first');
+    await site.start();
+    await tab.shows('#text', 'second');
+    await tab.connected(2);
+    await atRest(site, tab, 2);
+    await badge(tab, false);
+  }));
+
+  check('a proxy that answers 502 while the server lives: no reload', {}, proxied(async ({ site, open, proxy }) => {
+    const tab = await open();
+    await tab.visit(proxy.url);
+    proxy.fail();
+    const batch = await site.batch();
+    writeColor(site, 2);
+    await batch.names('site.css');
+    await until('the stream was refused three times', () => proxy.refused >= 3);
+    proxy.mend();
+    await tab.styled('#text', red(2));
+    await atRest(site, tab, 1);
+  }));
+
+  for (const what of ['all', 'body'])
+    check(`a proxy that keeps ${what} of the stream: the person is told`, {}, proxied(async ({ site, open, proxy }) => {
+      const tab = await open();
+      proxy.buffer(what);
+      await tab.go(proxy.url);
+      await tab.shows('#text', 'first');
+      await until('a stream is kept', () => proxy.held === 1);
+      await badge(tab, true);
+      writeText(site, 'second');
+      // Not told, the page stays as it is, and still can be asked for again.
+      await tab.evaluate(() => void setTimeout(() => location.reload()));
+      await tab.shows('#text', 'second');
+      await until('a stream is kept again', () => proxy.held === 2);
+      await badge(tab, true);
+      assert.equal(await tab.documents(), 2);
+      assert.equal(proxy.held, 2);
+      assert.equal(await tab.said('connected'), 0);
+    }));
+
+  if (!isWebKit)
+    check('a hidden tab shows what is newest when it is looked at again, once', {}, async ({ site, open }) => {
+      const tab = await open('/');
+      const other = await beside(tab);
+      await other.visit(site.url);
+      await other.page.bringToFront();
+      await until('the tab is hidden', () => tab.evaluate(() => document.hidden));
+      writeText(site, 'second');
+      await other.shows('#text', 'second');
+      writeColor(site, 2);
+      await other.styled('#text', red(2));
+      await tab.page.bringToFront();
+      await tab.shows('#text', 'second');
+      await tab.styled('#text', red(2));
+      await tab.connected(2);
+      await atRest(site, tab, 2);
+    });
+
+  if (isChromium)
+    check('a tab that was frozen in the background catches up, once', {}, async ({ site, open }) => {
+      const tab = await open('/');
+      const other = await beside(tab);
+      await other.visit(site.url);
+      await other.page.bringToFront();
+      const session = await tab.page.createCDPSession();
+      await session.send('Page.setWebLifecycleState', { state: 'frozen' });
+      writeText(site, 'second');
+      await other.shows('#text', 'second');
+      writeColor(site, 2);
+      await other.styled('#text', red(2));
+      await session.send('Page.setWebLifecycleState', { state: 'active' });
+      await tab.page.bringToFront();
+      await tab.shows('#text', 'second');
+      await tab.styled('#text', red(2));
+      await tab.connected(2);
+      await atRest(site, tab, 2);
+    });
+
+  // A window cannot be opened by a script in an automated WebKit: there a frame is the other page.
+  const holder = isWebKit ? 'frame' : 'tab';
+  check(`a ${holder} that holds the stream is closed while a save is on its way`, { ...withoutWorkers, ...watched }, async ({ site, open }) => {
+    const tab = await open('/');
+    await tab.evaluate((isFrame) => {
+      const frame = document.createElement('iframe');
+      frame.src = '/?other';
+      window.other = isFrame ? document.body.appendChild(frame).contentWindow : open('/?other');
+      window.closeOther = () => (isFrame ? frame.remove() : window.other.close());
+    }, isWebKit);
+    await until('the other page alone has the stream', () =>
+      tab.evaluate(() => window.other.stream?.readyState === 1 && window.stream.readyState === 2),
+    );
+    writeText(site, 'second');
+    await tab.evaluate(() => window.closeOther());
+    await tab.shows('#text', 'second');
+    await atRest(site, tab, await tab.documents());
+    assert.equal(await tab.said('[hot reload] reload'), 1);
+  });
+
+  const content = {
+    'templates/index.html': html(
+      '<p id="text">first</p><a href="#a">one</a> <input> <button>two</button><footer>end</footer>',
+      `<link rel="stylesheet" href="/static/site.css">
+      <style>* { outline: 3px solid !important } footer { position: absolute; bottom: 0; right: 0 }</style>`,
+    ),
+  };
+
+  /** Where all is, what it looks like, and what has the focus. */
+  const look = (tab) =>
+    tab.evaluate(() => [
+      document.activeElement.tagName,
+      document.documentElement.scrollWidth,
+      document.documentElement.scrollHeight,
+      ...[...document.querySelectorAll('html, head, body, body *')].map((element) => [
+        element.tagName,
+        JSON.stringify(element.getBoundingClientRect()),
+        Object.entries(getComputedStyle(element)).join(),
+      ]),
+    ]);
+
+  /** What the Tab key leads to, where there is one to be pressed. */
+  const order = async (tab) => {
+    const stops = [];
+    for (let presses = 0; tab.page && presses < 6; presses++) {
+      await tab.page.keyboard.press('Tab');
+      stops.push(await tab.evaluate(() => document.activeElement.tagName));
+    }
+    return stops;
+  };
+
+  check('the badge is there while the server is away, and changes nothing of the page', content, proxied(async ({ site, open, proxy }) => {
+    const tab = await open();
+    await tab.visit(proxy.url);
+    const focus = () => tab.evaluate(() => document.querySelector('input').focus());
+    await focus();
+    const stops = await order(tab);
+    await focus();
+    const before = await look(tab);
+    assert.equal(await hasBadge(tab), false);
+    proxy.fail();
+    await badge(tab, true);
+    assert.deepEqual(await look(tab), before);
+    const badged = await tab.evaluate((name) => {
+      const host = document.querySelector(name);
+      const { left, top, width, height } = host.getBoundingClientRect();
+      const inside = document.elementFromPoint(left + width / 2, top + height / 2);
+      return { isClosed: host.shadowRoot === null, isOnTop: inside === host, width, height };
+    }, BADGE);
+    assert.ok(badged.isClosed && badged.isOnTop, JSON.stringify(badged));
+    assert.ok(badged.width > 60 && badged.height > 15, JSON.stringify(badged));
+    assert.deepEqual(await order(tab), stops);
+    if (isChromium) {
+      const tree = JSON.stringify(await tab.page.accessibility.snapshot({ interestingOnly: false }));
+      assert.match(tree, /the server is away/);
+    }
+    proxy.mend();
+    await badge(tab, false);
+    await focus();
+    assert.deepEqual(await look(tab), before);
+    await atRest(site, tab, 1);
+  }));
+});
