@@ -52,6 +52,10 @@ help:
 	cd tests/browser && npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
+.make/bench-pixels: bench/pixels/package.json bench/pixels/package-lock.json | .make/system-build
+	cd bench/pixels && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
 .make/package: .make/venv .make/client $(ENGINE) $(PACKAGE)
 	rm -rf build/wheel
 	$(BIN)/python -m pip wheel --quiet --no-build-isolation --no-deps \
@@ -109,7 +113,7 @@ test-browser: .make/package .make/venv-test .make/browser build/c/build.ninja
 
 # The rest.
 
-bench: .make/package .make/system-bench
+bench: .make/package .make/system-bench .make/bench-pixels
 	test -x .venv-bench/bin/python || $(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
 	.venv-bench/bin/python -m pip install --quiet --group bench
@@ -149,4 +153,5 @@ wheel: .make/venv .make/client
 	$(BIN)/python -m build --no-isolation --skip-dependency-check --outdir dist .
 
 clean:
-	rm -rf build dist .make .venv .venv-bench client/dist client/node_modules tests/browser/node_modules
+	rm -rf build dist .make .venv .venv-bench client/dist client/node_modules tests/browser/node_modules \
+	    bench/pixels/node_modules

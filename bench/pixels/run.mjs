@@ -223,14 +223,20 @@ const read = async () => {
 };
 
 let browser;
+let isEnding = false;
 try {
   browser = await launch();
-  process.once('SIGTERM', () => void browser.close().finally(() => process.exit(143)));
+  process.once('SIGTERM', () => {
+    isEnding = true;
+    process.exitCode = 143;
+    void browser.close();
+  });
   console.log(JSON.stringify(await measure(browser, await read())));
 } catch (error) {
-  if (!(error instanceof Missing)) throw error;
-  console.error(error.message);
-  process.exitCode = 2;
+  if (error instanceof Missing) {
+    console.error(error.message);
+    process.exitCode = 2;
+  } else if (!isEnding) throw error;
 } finally {
   await browser?.close();
 }

@@ -38,6 +38,8 @@ export const parsed = (markup: string): Document => {
 const codeOf = (document: Document): string =>
   [...document.querySelectorAll(CODE)].map(({ outerHTML }) => outerHTML).join('\n');
 
+/** Milliseconds from giving up to being gone. */
+const LEAVING = 100;
 const NO_ANSWER: Answer = { status: 0, type: 'error', text: '', isHtml: false };
 
 const ask = async (address: string, signal: AbortSignal): Promise<Answer> => {
@@ -65,8 +67,8 @@ export const createMorph = (document: Document, original?: Original) => {
   let base: { address: string; document: Document; isOriginal: boolean } | undefined;
   let run: AbortController | undefined;
   let last: Promise<MorphOutcome>;
-  // The browser gives up what is asked for when a page is left.
-  addEventListener('pagehide', () => run?.abort());
+  let departures = 0;
+  addEventListener('pagehide', () => departures++);
 
   const addressNow = (): string => location.pathname + location.search;
 
@@ -102,9 +104,14 @@ export const createMorph = (document: Document, original?: Original) => {
 
   const morph = async (mine: AbortController): Promise<MorphOutcome> => {
     const address = addressNow();
+    const before = departures;
     const answer = await ask(location.href, mine.signal);
+    // The browser gives up what was asked for shortly before a page is left, which may come back:
+    // time stands still for it in between.
+    if (!answer.status) await new Promise((done) => setTimeout(done, LEAVING));
     if (mine !== run) return last;
-    if (mine.signal.aborted || address !== addressNow()) return 'unused';
+    if (before !== departures) return morph(mine);
+    if (address !== addressNow()) return 'unused';
     const verdict = judge(answer);
     if (verdict === 'failed') overlay.show(answer);
     if (verdict !== 'page') return verdict;

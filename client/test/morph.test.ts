@@ -243,18 +243,29 @@ test('of two at once the last wins', async () => {
   assert.equal(document.body.innerHTML, '<p>second</p>');
 });
 
-test('a page that is left meanwhile is let be', async () => {
+test('a page that goes elsewhere meanwhile is let be', async () => {
   const document = pageOf('<p>a</p>');
   const morph = createMorph(document, originalOf(document));
-  const unloaded = morph();
-  leave.dispatchEvent(new Event('pagehide'));
-  assert.equal(await unloaded, 'unused');
-  const replaced = morph();
+  const done = morph();
   (document.location as any).search = '?c';
-  asks[1]!.answer(page('<p>b</p>'));
-  assert.equal(await replaced, 'unused');
-  assert.equal(document.querySelectorAll('hot-reload-overlay').length, 0);
+  asks[0]!.answer(page('<p>b</p>'));
+  assert.equal(await done, 'unused');
   assert.equal(document.body.innerHTML, '<p>a</p>');
+});
+
+test('a page that was left and came back asks again', async () => {
+  const document = pageOf('<p>a</p>');
+  const morph = createMorph(document, originalOf(document));
+  const done = morph();
+  asks[0]!.fail();
+  leave.dispatchEvent(new Event('pagehide'));
+  await new Promise<void>((next) => {
+    const look = () => (asks.length > 1 ? next() : setImmediate(look));
+    look();
+  });
+  assert.equal(document.querySelectorAll('hot-reload-overlay').length, 0);
+  asks[1]!.answer(page('<p>b</p>'));
+  assert.equal(await done, 'morphed');
 });
 
 test('htmx is told of what is new', async () => {

@@ -48,7 +48,7 @@ const everything = (text, more = '') =>
 <div class="scroll" style="height:50px;overflow:auto"><p style="height:900px">${text}</div>
 <audio src="/static/silence.wav" muted loop></audio>
 <canvas width="4" height="4"></canvas>
-<iframe src="/frame"></iframe>
+<iframe src="/static/frame.txt"></iframe>
 <hot-part>${text}</hot-part>
 <p style="height:3000px">${text}</p>${more}`);
 
@@ -111,7 +111,8 @@ const kept = () => {
 
 const media = {
   'static/silence.wav': silence(30),
-  'templates/frame.html': '<p>frame',
+  // No page, so that no client of its own runs in it.
+  'static/frame.txt': 'frame',
 };
 
 /** An update has been shown without a navigation. */
@@ -149,7 +150,7 @@ everywhere((check, engine) => {
       await tab.shows('#text', 'second');
       const after = await tab.evaluate(kept);
       table.morph = after;
-      for (const [what, isKept] of Object.entries(after)) {
+      for (const [what, isKept] of Object.entries(after).sort()) {
         const reloaded = table.reload?.[what] ? 'yes' : 'no';
         t.diagnostic(`| ${what} | ${reloaded} | ${before[what] ? (isKept ? 'yes' : 'no') : 'cannot be had here'} |`);
         assert.ok(isKept || !before[what], `${what} is kept`);
@@ -203,11 +204,45 @@ everywhere((check, engine) => {
     },
   );
 
+  const controls = (text, options, more = '') =>
+    html(
+      `<p id="text">${text}</p><select name="one">${options}</select><select name="two">${options}</select>
+<input name="clean" value="${text}"><input name="dirty" value="${text}"><input name="box" type="checkbox" ${more}>
+<input name="other" type="checkbox" ${more}>`,
+    );
+  check(
+    'what nobody has touched follows the server, what somebody chose stays',
+    withMorph({ 'templates/index.html': controls('first', '<option>a<option>b') }),
+    async ({ site, open }) => {
+      const tab = await open('/');
+      await tab.evaluate(() => {
+        const of = (name) => document.querySelector(`[name=${name}]`);
+        of('one').value = 'b';
+        of('dirty').value = 'mine';
+        of('box').click();
+        of('box').click();
+      });
+      site.write(
+        'templates/index.html',
+        controls('second', '<option>new<option>a<option selected>c<option>b', 'checked'),
+      );
+      await tab.shows('#text', 'second');
+      const state = await tab.evaluate(() =>
+        ['one', 'two', 'clean', 'dirty', 'box', 'other'].map((name) => {
+          const control = document.querySelector(`[name=${name}]`);
+          return control.type === 'checkbox' ? control.checked : control.value;
+        }),
+      );
+      assert.deepEqual(state, ['b', 'c', 'second', 'mine', false, true]);
+      await stayed(tab);
+    },
+  );
+
   check(
     'a form that gets a new wrapper moves with its state',
     withMorph({
-      'templates/index.html': html('<p id="text">first</p><form id="form"><input name="a"><iframe src="/frame"></iframe></form>'),
-      'templates/frame.html': '<p>frame',
+      'templates/index.html': html('<p id="text">first</p><form id="form"><input name="a"><iframe src="/static/frame.txt"></iframe></form>'),
+      'static/frame.txt': 'frame',
     }),
     async ({ site, open, t }) => {
       const tab = await open('/');
@@ -219,7 +254,7 @@ everywhere((check, engine) => {
       });
       site.write(
         'templates/index.html',
-        html('<p id="text">second</p><main><form id="form"><input name="a"><iframe src="/frame"></iframe></form></main>'),
+        html('<p id="text">second</p><main><form id="form"><input name="a"><iframe src="/static/frame.txt"></iframe></form></main>'),
       );
       await tab.shows('#text', 'second');
       const state = await tab.evaluate(() => ({
@@ -315,6 +350,7 @@ everywhere((check, engine) => {
       );
       await tab.styled('#text', 'rgb(2, 0, 0)');
       await until('one link', () => tab.evaluate(() => document.querySelectorAll('link').length === 1));
+      await until('a frame has seen it', () => tab.evaluate(() => window.seen.has('rgb(2, 0, 0)')));
       assert.deepEqual(await tab.evaluate(() => [...window.seen]), ['rgb(1, 0, 0)', 'rgb(2, 0, 0)']);
       await stayed(tab);
     },
@@ -538,7 +574,7 @@ everywhere((check, engine) => {
         const is = (wanted) =>
           until(`it is ${JSON.stringify(wanted)}`, async () => {
             const now = await state();
-            return JSON.stringify(now) === JSON.stringify(wanted) || now;
+            return Object.keys(wanted).every((name) => now[name] === wanted[name]) || now;
           });
         const press = () => tab.evaluate(() => document.querySelector('button').click());
         await is({ span: 'none', n: '1', items: 2, ifs: 0 });
@@ -591,6 +627,57 @@ everywhere((check, engine) => {
       },
     );
   }
+
+  const STRICT = MORPH.replace(
+    'context = {',
+    'nonce = os.urandom(8).hex()\n    context = {"nonce": nonce, ',
+  ).replace(
+    'f"{name}.html", context)',
+    `f"{name}.html", context, headers={
+        "content-security-policy": f"default-src 'self'; script-src 'self' 'nonce-{nonce}'; style-src 'nonce-{nonce}'"
+    })`,
+  );
+  const strict = (color) =>
+    html(
+      `<p id="text">${color}</p><script nonce="{{ nonce }}">window.ran = 1</script>`,
+      `<style nonce="{{ nonce }}">p { color: rgb(${color}, 0, 0) }</style>${color > 1 ? '<style nonce="{{ nonce }}">p { margin: 9px }</style>' : ''}`,
+    );
+  check(
+    'a page with nonces: new styles are let in by the nonce of the page',
+    { 'app.py': STRICT, 'templates/index.html': strict(1) },
+    async ({ site, open }) => {
+      const tab = await open('/');
+      await tab.styled('#text', 'rgb(1, 0, 0)');
+      site.write('templates/index.html', strict(2));
+      await tab.shows('#text', '2');
+      await tab.styled('#text', 'rgb(2, 0, 0)');
+      await tab.styled('#text', '9px', 'marginTop');
+      await stayed(tab);
+      site.write('templates/index.html', '{{ 1 / 0 }}');
+      await until('an overlay', () => overlay(tab));
+      const box = await tab.evaluate(() => {
+        const { position, zIndex } = getComputedStyle(document.querySelector('hot-reload-overlay'));
+        return [position, zIndex];
+      });
+      assert.deepEqual(box, ['fixed', '2147483647'], 'no policy takes its style away');
+    },
+  );
+
+  const TRUSTED = MORPH.replace(
+    'f"{name}.html", context)',
+    'f"{name}.html", context, headers={"content-security-policy": "require-trusted-types-for \'script\'"})',
+  );
+  check(
+    'a page with trusted types follows all the same',
+    { 'app.py': TRUSTED },
+    async ({ site, open }) => {
+      const tab = await open('/');
+      for (const text of ['second', 'third']) {
+        site.write('templates/index.html', html(`<p id="text">${text}</p>`));
+        await tab.shows('#text', text);
+      }
+    },
+  );
 
   check('a page whose template is gone shows what a reload shows', withMorph(), async ({ site, open }) => {
     const tab = await open('/');
