@@ -259,10 +259,11 @@ test('a page that was left and came back asks again', async () => {
   const done = morph();
   asks[0]!.fail();
   leave.dispatchEvent(new Event('pagehide'));
-  await new Promise<void>((next) => {
-    const look = () => (asks.length > 1 ? next() : setImmediate(look));
-    look();
-  });
+  const end = Date.now() + 5000;
+  while (asks.length < 2) {
+    assert.ok(Date.now() < end, 'it asks again');
+    await new Promise((next) => setTimeout(next, 5));
+  }
   assert.equal(document.querySelectorAll('hot-reload-overlay').length, 0);
   asks[1]!.answer(page('<p>b</p>'));
   assert.equal(await done, 'morphed');
@@ -276,5 +277,5 @@ test('htmx is told of what is new', async () => {
   const done = morph();
   asks[0]!.answer(page('<p>b</p>'));
   await done;
-  assert.deepEqual(told, [document.body]);
+  assert.ok(told.length === 1 && told[0] === document.body);
 });

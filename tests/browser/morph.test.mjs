@@ -552,7 +552,7 @@ everywhere((check, engine) => {
     const alpine = (text) =>
       html(
         `<p id="text">${text}</p><div x-data="{ open: false, list: ['a', 'b'], n: 1 }">
-<button @click="open = !open; n++">${text}</button><span x-show="open">shown</span><em x-text="n"></em>
+<button @click="open = !open; n++; '${text}'">${text}</button><span x-show="open">shown</span><em x-text="n"></em>
 <template x-for="one in list"><li x-text="one"></li></template><template x-if="open"><u>if</u></template></div>`,
         '<script defer src="/static/alpine.js"></script>',
       );
