@@ -299,9 +299,10 @@ typedef struct hr_tag {
     hr_cursor cursor;
     hr_bytes nonce; /* empty: it has none */
     bool no_worker; /* the client is not to try a SharedWorker */
+    bool blocks;    /* not async: to morph, the client has to see the page before its scripts do */
 } hr_tag;
 
-/* Appends the tag: `<script async="" data-cursor="…" src="…"></script>`, with the attributes nonce
+/* Appends the tag: `<script data-cursor="…" async="" src="…"></script>`, with the attributes nonce
  * and data-share where they are needed, attribute values escaped. No line break. HR_NOMEM. */
 hr_status hr_tag_format(const hr_tag *tag, hr_buffer *out);
 

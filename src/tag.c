@@ -2,7 +2,7 @@
 
 #include "hotreload.h"
 
-#define TAG_PREFIX "<script async=\"\" data-cursor=\""
+#define TAG_PREFIX "<script data-cursor=\""
 
 hr_bytes hr_tag_prefix(void)
 {
@@ -58,7 +58,8 @@ hr_status hr_tag_format(const hr_tag *tag, hr_buffer *out)
 
     hr_cursor_format(tag->cursor, text);
     if (append_text(out, TAG_PREFIX) || hr_buffer_append(out, text, sizeof text) ||
-        append_text(out, "\" src=\"") || append_value(out, tag->script_url))
+        append_text(out, tag->blocks ? "\" src=\"" : "\" async=\"\" src=\"") ||
+        append_value(out, tag->script_url))
         goto fail;
     if (tag->no_worker && append_text(out, "\" data-share=\""))
         goto fail;

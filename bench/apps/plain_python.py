@@ -17,7 +17,7 @@ Header = tuple[bytes, bytes]
 
 LIMIT = 65536
 TAG = (
-    b'<script async="" data-cursor="%016x.%016x" src="/__starlette_hot_reload/client.js"></script>'
+    b'<script data-cursor="%016x.%016x" async="" src="/__starlette_hot_reload/client.js"></script>'
 )
 _BOOT = 1
 

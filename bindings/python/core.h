@@ -226,6 +226,9 @@ hr_cursor core_engine_now(PyObject *engine);
 hr_bytes core_layer_events(PyObject *layer, PyObject *scope);
 hr_bytes core_layer_tag(PyObject *layer, PyObject *scope);
 
+/* Whether pages are to morph. */
+bool core_layer_morphs(PyObject *layer);
+
 /* Whether nothing but a server sees what the layer sends. */
 bool core_layer_is_outermost(PyObject *layer);
 

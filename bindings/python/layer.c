@@ -18,6 +18,7 @@ typedef struct core_layer {
     hr_buffer url;   /* of the events */
     hr_buffer tag;   /* with no cursor yet */
     bool is_outermost;
+    bool morphs;
 } core_layer;
 
 /* Life. */
@@ -25,7 +26,7 @@ typedef struct core_layer {
 static PyObject *layer_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {"app",  "events_path", "endpoint",  "lifespan", "start",
-                            "warn", "note",        "outermost", NULL};
+                            "warn", "note",        "outermost", "morph",    NULL};
     PyObject *app;
     PyObject *events_path;
     PyObject *endpoint;
@@ -34,8 +35,10 @@ static PyObject *layer_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     PyObject *warn;
     PyObject *note;
     int is_outermost;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O$UOOOOOp", names, &app, &events_path,
-                                     &endpoint, &lifespan, &start, &warn, &note, &is_outermost))
+    int morphs;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O$UOOOOOpp", names, &app, &events_path,
+                                     &endpoint, &lifespan, &start, &warn, &note, &is_outermost,
+                                     &morphs))
         return NULL;
     hr_bytes events;
     if (!core_text(events_path, &events))
@@ -56,6 +59,7 @@ static PyObject *layer_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     layer->note = Py_NewRef(note);
     layer->told = told;
     layer->is_outermost = is_outermost;
+    layer->morphs = morphs;
     layer->events_path = Py_NewRef(events_path);
     layer->events = events;
     return self;
@@ -105,6 +109,11 @@ static void layer_dealloc(PyObject *self)
 }
 
 /* For Send. */
+
+bool core_layer_morphs(PyObject *self)
+{
+    return ((core_layer *)self)->morphs;
+}
 
 bool core_layer_is_outermost(PyObject *self)
 {
@@ -203,8 +212,9 @@ static hr_status make_tag(core_layer *layer, PyObject *root_path)
     if (status == HR_OK)
         status = hr_buffer_append(&layer->url, name, sizeof name - 1);
     if (status == HR_OK)
-        status =
-            hr_tag_format(&(hr_tag){.script_url = {layer->url.data, layer->url.size}}, &layer->tag);
+        status = hr_tag_format(
+            &(hr_tag){.script_url = {layer->url.data, layer->url.size}, .blocks = layer->morphs},
+            &layer->tag);
     layer->url.size = status == HR_OK ? size : 0;
     if (status == HR_OK)
         core_set(&layer->root, Py_XNewRef(root_path));

@@ -250,7 +250,7 @@ static seen_tag find_tag(hr_bytes data, size_t place)
 static hr_bytes make_tag(core_send *send, hr_buffer *buffer)
 {
     static const char name[] = "/client.js";
-    hr_tag tag = {.no_worker = send->no_worker};
+    hr_tag tag = {.no_worker = send->no_worker, .blocks = core_layer_morphs(send->layer)};
     core_bytes(send->nonce, &tag.nonce);
     if (!tag.nonce.size && !tag.no_worker)
         return core_layer_tag(send->layer, send->scope);

@@ -75,6 +75,18 @@ const recalled = (address: string): Memory => {
 
 const start = (script: HTMLScriptElement): void => {
   const address = location.pathname + location.search;
+  // What a morph starts from: the page before deferred scripts, its root before any. Only a tag that
+  // the parser waits for comes in time.
+  const original = { address, markup: '' };
+  if (!script.async && document.readyState === 'loading') {
+    const root = document.documentElement;
+    const { outerHTML } = root.cloneNode() as Element;
+    document.addEventListener(
+      'readystatechange',
+      () => (original.markup = outerHTML.slice(0, -7) + root.innerHTML),
+      { once: true },
+    );
+  }
   // Not `script.src`, which a <base> parsed since would bend.
   const events = new URL(script.getAttribute('src')!, origin).href.replace(/\/client\.js$/, '');
 
@@ -110,21 +122,30 @@ const start = (script: HTMLScriptElement): void => {
     };
   };
 
+  /**
+   * Reloads, once the server has greeted: a document that is asked for in vain becomes the browser's
+   * error page, or a proxy's, where there is no client.
+   */
+  let leave: (() => void) | undefined;
+
   const client = createClient({
     page: {
       swap: async (changes, mark) =>
         (await part('swap', ({ createSwap }) => createSwap(document, refresh)))(changes, mark),
-      morph: async () => (await part('morph', ({ createMorph }) => createMorph(document)))(),
+      morph: async () => (await part('morph', ({ createMorph }) => createMorph(document, original)))(),
       mayMorph: (changes) => dispatch('before-morph', { changes }, true),
       updated: (kind, changes) => dispatch('updated', { kind, changes }),
       refresh: refreshUsed,
       reload(cursor, streak) {
-        try {
-          remember(sessionStorage, address, cursor, Date.now(), streak);
-        } catch {
-          // The next document will be careful.
-        }
-        location.reload();
+        leave = () => {
+          try {
+            remember(sessionStorage, address, cursor, Date.now(), streak);
+          } catch {
+            // The next document will be careful.
+          }
+          location.reload();
+        };
+        open();
       },
       active: () => !!navigator.userActivation?.hasBeenActive,
       debug,
@@ -147,7 +168,11 @@ const start = (script: HTMLScriptElement): void => {
     worker,
     share: () => part('share', ({ share }) => share(events, BUILD)),
     cursor: client.cursor,
-    hello: guarded(client.hello),
+    hello: guarded((hello) => {
+      if (!leave) return client.hello(hello);
+      leave();
+      return (leave = undefined);
+    }),
     update: guarded(client.update),
     away: client.away,
     timer,

@@ -27,7 +27,8 @@ const isElement = (node: Node | null | undefined): node is Element => node?.node
 /** White space is not missed. */
 const isSomething = (node: Node): boolean => isElement(node) || !!node.nodeValue!.trim();
 const childrenOf = (node: Node): Node[] => [...node.childNodes];
-const withoutMark = (value: string | null): string => (value ?? '').replace(/[?&]hot-reload=\w*/, '');
+const withoutMark = (value: string | null): string =>
+  (value ?? '').replace(/[?&]hot-reload=\w*/, '');
 
 const identityOf = (node: Node): string => {
   if (!isElement(node)) return '';
@@ -50,7 +51,8 @@ export const choiceOf = (select: HTMLSelectElement): string[] | undefined => {
     select.multiple || select.size > 1
       ? marked
       : [marked.at(-1) ?? options.find(({ disabled }) => !disabled)];
-  const isInitial = now.length === initial.length && now.every((option) => initial.includes(option));
+  const isInitial =
+    now.length === initial.length && now.every((option) => initial.includes(option));
   return isInitial ? undefined : now.map(({ value }) => value);
 };
 
@@ -107,10 +109,10 @@ const createMatcher = () => {
       const gain = likeness(a[start + i]!, b[start + j]!);
       return gain && gain + best[at(i + 1, j + 1)]!;
     };
-    for (let i = rows; i--; )
-      for (let j = columns; j--; )
+    for (let i = rows; i--;)
+      for (let j = columns; j--;)
         best[at(i, j)] = Math.max(paired(i, j), best[at(i + 1, j)]!, best[at(i, j + 1)]!);
-    for (let i = 0, j = 0; i < rows && j < columns; ) {
+    for (let i = 0, j = 0; i < rows && j < columns;) {
       const most = best[at(i, j)]!;
       if (most && most === paired(i, j)) pairs.set(a[start + i++]!, b[start + j++]!);
       else if (most === best[at(i + 1, j)]) i++;
@@ -200,7 +202,8 @@ export const planMerge = (
         steps.push(() => live.removeAttribute(name));
       }
       // A parser takes names that setAttribute refuses, as `@click`.
-      else steps.push(() => live.setAttributeNode(next.getAttributeNode(name)!.cloneNode() as Attr));
+      else
+        steps.push(() => live.setAttributeNode(next.getAttributeNode(name)!.cloneNode() as Attr));
     }
   };
 

@@ -20,7 +20,8 @@ interface Answer extends Failure {
 /** What cannot be changed in a page that runs. */
 const CODE = 'script,template,base,meta[http-equiv]';
 /** What may have changed the page before its parser was done. */
-const BLOCKING = 'script:not([src][defer],[src][async],[type=module],[type$=json],[type=importmap])';
+const BLOCKING =
+  'script:not([src][defer],[src][async],[type=module],[type$=json],[type=importmap])';
 
 export const judge = ({ status, type, isHtml }: Answer): 'page' | 'reload' | 'failed' => {
   if (type === 'opaqueredirect') return 'reload';

@@ -66,7 +66,9 @@ test('it shares, reloads, and is careful after a reload', async () => {
   while (!said.length && Date.now() < end) await pause(5);
   assert.deepEqual(said, [['open', at('a', 5)]]);
   deliver!(['hello', { boot: bootOf(at('b', 1)), cursor: at('b', 1), reload: true }]);
-  while (!did.length && Date.now() < end) await pause(5);
+  while (said.length < 3 && Date.now() < end) await pause(5);
+  assert.deepEqual(did, [], 'the server has not greeted the page once more');
+  deliver!(['hello', { boot: bootOf(at('b', 1)), cursor: at('b', 1), reload: false }]);
   assert.deepEqual(did, ['reload'], 'and no worker was tried');
   page.dispatchEvent(new Event('pagehide'));
 });

@@ -126,9 +126,22 @@ test('nothing is left that a page would meet', () => {
   );
 });
 
+/** A reload waits for the server to greet the page once more. */
+const whenGreeted = async (cause: () => void): Promise<void> => {
+  const before = workers.length;
+  const reloads = did.filter((line) => line === 'reload').length;
+  cause();
+  await until(() => workers.length > before);
+  assert.equal(did.filter((line) => line === 'reload').length, reloads);
+  hello();
+  assert.equal(did.filter((line) => line === 'reload').length, reloads + 1);
+};
+
 test('a reload has the cache hold what is new of what the page has used, and is remembered', async () => {
   hello();
-  save(change('app.js', 'script'), { ...change('other.js', 'script'), op: 'removed' });
+  await whenGreeted(() =>
+    save(change('app.js', 'script'), { ...change('other.js', 'script'), op: 'removed' }),
+  );
   await until(() => did.includes('reload'));
   assert.deepEqual(did, ['fetch http://localhost/app.js?v=1', 'reload']);
   assert.match([...stored.values()].join(), new RegExp(`${at('a', 6)}$`));
@@ -218,8 +231,9 @@ test('a page that goes lets go of the worker, and comes back where it was', () =
   page.dispatchEvent(new Event('pagehide'));
   assert.deepEqual(last().said.at(-1), ['close']);
   assert.ok(last().isClosed);
+  const before = workers.length;
   page.dispatchEvent(new Event('pageshow'));
-  assert.equal(workers.length, 2);
+  assert.equal(workers.length, before + 1);
   assert.deepEqual(last().said, [['open', at('a', sequence - 1)]]);
 });
 

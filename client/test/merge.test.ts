@@ -43,12 +43,32 @@ const cases: [promise: string, base: string, next: string][] = [
   ['one less', '<p>a</p><p>b</p><p>c</p>', '<p>a</p><p>c</p>'],
   ['none left', '<p>a</p>', ''],
   ['another tag', '<p>a</p>', '<div>a</div>'],
-  ['another order', '<p id="a">1</p><p id="b">2</p><p id="c">3</p>', '<p id="c">3</p><p id="a">1</p><p id="b">2</p>'],
+  [
+    'another order',
+    '<p id="a">1</p><p id="b">2</p><p id="c">3</p>',
+    '<p id="c">3</p><p id="a">1</p><p id="b">2</p>',
+  ],
   ['a comment', '<!--a--><p>a</p>', '<!--b--><p>a</p>'],
-  ['a wrapper', '<p>a</p><form id="f"><input name="a"></form>', '<p>a</p><main><form id="f"><input name="a"></form></main>'],
-  ['a wrapper, and a change in what it wraps', '<form id="f"><input name="a"></form>', '<main><b>x</b><form id="f"><input name="a" size="3"><i>y</i></form></main>'],
-  ['no wrapper any more', '<main><form><input name="a"></form></main>', '<form><input name="a"></form>'],
-  ['nested changes', '<ul><li>a<ul><li>b</li></ul></li></ul>', '<ul><li>A<ul><li>b</li><li>c</li></ul></li></ul>'],
+  [
+    'a wrapper',
+    '<p>a</p><form id="f"><input name="a"></form>',
+    '<p>a</p><main><form id="f"><input name="a"></form></main>',
+  ],
+  [
+    'a wrapper, and a change in what it wraps',
+    '<form id="f"><input name="a"></form>',
+    '<main><b>x</b><form id="f"><input name="a" size="3"><i>y</i></form></main>',
+  ],
+  [
+    'no wrapper any more',
+    '<main><form><input name="a"></form></main>',
+    '<form><input name="a"></form>',
+  ],
+  [
+    'nested changes',
+    '<ul><li>a<ul><li>b</li></ul></li></ul>',
+    '<ul><li>A<ul><li>b</li><li>c</li></ul></li></ul>',
+  ],
   ['a name that setAttribute refuses', '<p @click="a">a</p>', '<p @click="b" :class="c">a</p>'],
 ];
 for (const [what, base, next] of cases)
@@ -69,7 +89,9 @@ test('any page becomes any other', () => {
       return random(4) ? `<${tag}${id} class="c${random(3)}">${inside}</${tag}>` : `t${random(3)} `;
     }).join('');
   for (let round = 0; round < 300; round++) {
-    const [base, next] = [make(3), make(3)].map((body) => body.replace(/<p/g, '<div').replace(/<\/p/g, '</div'));
+    const [base, next] = [make(3), make(3)].map((body) =>
+      body.replace(/<p/g, '<div').replace(/<\/p/g, '</div'),
+    );
     assert.equal(merged(base!, next!), bodyOf(next!), `${base} → ${next}`);
   }
 });
@@ -81,7 +103,8 @@ test('an element that stays is the very same', () => {
   planMerge(
     live.documentElement,
     documentOf(base).documentElement,
-    documentOf('<div>new</div><div class="x"><video src="a"></video></div><p>b</p>').documentElement,
+    documentOf('<div>new</div><div class="x"><video src="a"></video></div><p>b</p>')
+      .documentElement,
     () => false,
   )!.apply();
   assert.ok(live.querySelector('video') === video);
@@ -94,7 +117,8 @@ test('what has moved is the very same', () => {
   planMerge(
     live.documentElement,
     documentOf('<form class="f"><input name="a"></form>').documentElement,
-    documentOf('<main><section><form class="f"><input name="a"></form></section></main>').documentElement,
+    documentOf('<main><section><form class="f"><input name="a"></form></section></main>')
+      .documentElement,
     () => false,
   )!.apply();
   assert.ok(live.querySelector('main form') === form);
@@ -125,8 +149,10 @@ test('what scripts sorted is changed where it is now', () => {
 });
 
 test('what scripts moved away is found by its id', () => {
-  const after = merged('<main><i id="a">1</i></main><div></div>', '<main><i id="a">2</i></main><div></div>', (body) =>
-    body.querySelector('div')!.append(body.querySelector('i')!),
+  const after = merged(
+    '<main><i id="a">1</i></main><div></div>',
+    '<main><i id="a">2</i></main><div></div>',
+    (body) => body.querySelector('div')!.append(body.querySelector('i')!),
   );
   assert.equal(after, '<main></main><div><i id="a">2</i></div>');
 });
@@ -226,12 +252,44 @@ const select = (options: [value: string, marked: boolean, chosen: boolean][], mo
   }) as unknown as HTMLSelectElement;
 
 test('a choice is one that the markup does not make', () => {
-  assert.equal(choiceOf(select([['a', false, true], ['b', false, false]])), undefined);
-  assert.deepEqual(choiceOf(select([['a', false, false], ['b', false, true]])), ['b']);
-  assert.equal(choiceOf(select([['a', false, false], ['b', true, true]])), undefined);
+  assert.equal(
+    choiceOf(
+      select([
+        ['a', false, true],
+        ['b', false, false],
+      ]),
+    ),
+    undefined,
+  );
+  assert.deepEqual(
+    choiceOf(
+      select([
+        ['a', false, false],
+        ['b', false, true],
+      ]),
+    ),
+    ['b'],
+  );
+  assert.equal(
+    choiceOf(
+      select([
+        ['a', false, false],
+        ['b', true, true],
+      ]),
+    ),
+    undefined,
+  );
   assert.deepEqual(choiceOf(select([['a', true, false]], { multiple: true })), []);
   assert.deepEqual(
-    choiceOf(select([['a', true, true], ['b', false, true]], { multiple: true })),
+    choiceOf(
+      select(
+        [
+          ['a', true, true],
+          ['b', false, true],
+        ],
+        { multiple: true },
+      ),
+    ),
     ['a', 'b'],
   );
 });

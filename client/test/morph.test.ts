@@ -82,7 +82,10 @@ beforeEach(() => {
           url,
           signal: signal!,
           fail: () => fail(new TypeError()),
-          answer: (text, { status = 200, kind = 'text/html; charset=utf-8', type = 'basic' } = {}) =>
+          answer: (
+            text,
+            { status = 200, kind = 'text/html; charset=utf-8', type = 'basic' } = {},
+          ) =>
             done({
               status,
               type,
@@ -143,24 +146,52 @@ const reloads: [what: string, base: string, next: string, more?: object][] = [
   ['a script that is new', '<p>a</p>', page('<p>b</p><script>1</script>')],
   ['a script that is gone', '<p>a</p><script>1</script>', page('<p>b</p>')],
   ['a script whose text changed', '<script>1</script>', page('<script>2</script>')],
-  ['a script whose address changed', '<script src="/a"></script>', page('<script src="/b"></script>')],
+  [
+    'a script whose address changed',
+    '<script src="/a"></script>',
+    page('<script src="/b"></script>'),
+  ],
   ['a script whose type changed', '<script>1</script>', page('<script type="module">1</script>')],
-  ['scripts in another order', '<script>1</script><script>2</script>', page('<script>2</script><script>1</script>')],
-  ['a template that scripts use', '<template><p>a</p></template>', page('<template><p>b</p></template>')],
+  [
+    'scripts in another order',
+    '<script>1</script><script>2</script>',
+    page('<script>2</script><script>1</script>'),
+  ],
+  [
+    'a template that scripts use',
+    '<template><p>a</p></template>',
+    page('<template><p>b</p></template>'),
+  ],
   ['another base', '<base href="/a">', page('<base href="/b">')],
   ['another mode', '<p>a</p>', page('<p>b</p>').replace('<!doctype html>', '')],
   ['something else than HTML', '<p>a</p>', 'x', { kind: 'text/plain' }],
   ['a redirect', '<p>a</p>', '', { status: 0, type: 'opaqueredirect' }],
   ['a page whose beginning is not known', '<p>a</p>', page('<p>b</p>'), { original: false }],
-  ['a page in another encoding', '<p>a</p>', page('<p>b</p>'), {
-    disturb: (document: Document) => Object.defineProperty(document, 'characterSet', { value: 'windows-1252' }),
-  }],
-  ['a page of another address', '<p>a</p>', page('<p>b</p>'), {
-    disturb: (document: Document) => ((document.location as any).pathname = '/other'),
-  }],
-  ['what a script took away', '<p>a</p>', page('<p>b</p>'), {
-    disturb: (document: Document) => (document.body.innerHTML = ''),
-  }],
+  [
+    'a page in another encoding',
+    '<p>a</p>',
+    page('<p>b</p>'),
+    {
+      disturb: (document: Document) =>
+        Object.defineProperty(document, 'characterSet', { value: 'windows-1252' }),
+    },
+  ],
+  [
+    'a page of another address',
+    '<p>a</p>',
+    page('<p>b</p>'),
+    {
+      disturb: (document: Document) => ((document.location as any).pathname = '/other'),
+    },
+  ],
+  [
+    'what a script took away',
+    '<p>a</p>',
+    page('<p>b</p>'),
+    {
+      disturb: (document: Document) => (document.body.innerHTML = ''),
+    },
+  ],
 ];
 for (const [what, base, next, more] of reloads)
   test(`reloaded: ${what}`, async () => {

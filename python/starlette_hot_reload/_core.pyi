@@ -59,6 +59,7 @@ class Layer:
         warn: Callable[[str, str], object],
         note: Callable[[str, list[tuple[bytes, bytes]]], object],
         outermost: bool,
+        morph: bool,
     ) -> Layer: ...
     def __call__(self, scope: Scope, receive: Receive, send: ASGISend, /) -> Awaitable[None]: ...
 

@@ -50,6 +50,7 @@ class Runtime:
             warn=self.warn,
             note=self.note_policies,
             outermost=outermost,
+            morph=self.config.morph,
         )
         self._layer.engine = self.engine
         return self._layer

@@ -2,15 +2,17 @@
 import assert from 'node:assert/strict';
 import { everywhere, html, until } from './harness.mjs';
 
-const page = html('<p id="text">first</p><input autofocus><button>after</button>', `
+const page = html(
+  '<p id="text">first</p><input autofocus><button>after</button>',
+  `
 <style>
   html, body { margin: 0; height: 100% }
   * { color: red !important; display: block !important; transform: translate(5px) !important }
   body ~ * { border: 50px solid !important }
-</style>`);
+</style>`,
+);
 
-const badges = (tab) =>
-  tab.evaluate(() => document.querySelectorAll('hot-reload-notice').length);
+const badges = (tab) => tab.evaluate(() => document.querySelectorAll('hot-reload-notice').length);
 
 const isThere = (tab, count) =>
   until(`${count} badges`, async () => {

@@ -192,7 +192,7 @@ const handMade = {
   'html and a comment': '<html><!-- a -->',
   'text alone': 'text',
   'a letter': 'a',
-  'the tag already': '<head><script async="" data-cursor="a.b" src="/client.js"></script></head>',
+  'the tag already': '<head><script data-cursor="a.b" async="" src="/client.js"></script></head>',
   'cut in a comment': '<!-- <head>',
   'cut in a doctype': '<!doctype html',
   'cut in a value': '<html a="<head>',

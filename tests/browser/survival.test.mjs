@@ -35,11 +35,15 @@ const writeText = (site, text) =>
 const writeColor = (site, level) =>
   site.write('static/site.css', `p { color: ${red(level)} }`);
 
+let rests = 0;
+
 /** Nothing is left to come: a stylesheet that is saved now comes through, and no document did. */
 const atRest = async (site, tab, documents) => {
   const swapped = await tab.said('swapped');
-  writeColor(site, 200 + documents);
-  await tab.styled('#text', red(200 + documents));
+  // New each time, since a file that is the same is not told of.
+  const color = `rgb(0, 255, ${++rests})`;
+  site.write('static/site.css', `p { color: ${color} }`);
+  await tab.styled('#text', color);
   await tab.says('swapped', swapped + 1);
   assert.equal(await tab.documents(), documents);
 };

@@ -53,7 +53,7 @@ static hr_status write_tag(void)
     static const char url[] = "/a\"b/client.js?c=1&d=<2>";
     static const char nonce[] = "bm9uY2U+/w==";
     const hr_tag says = {
-        {url, strlen(url)}, {.boot = 1, .sequence = 2}, {nonce, strlen(nonce)}, false};
+        {url, strlen(url)}, {.boot = 1, .sequence = 2}, {nonce, strlen(nonce)}, false, false};
     hr_buffer tag = {0};
     hr_status status = hr_tag_format(&says, &tag);
 

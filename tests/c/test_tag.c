@@ -36,7 +36,7 @@ static void assert_tag(const char *url, const char *nonce, const char *expected)
     hr_bytes nonce_bytes = {0};
     if (nonce)
         nonce_bytes = (hr_bytes){guard_put(&nonce_guard, nonce, strlen(nonce)), strlen(nonce)};
-    const hr_tag tag = {url_bytes, CURSOR, nonce_bytes, false};
+    const hr_tag tag = {url_bytes, CURSOR, nonce_bytes, false, false};
     assert_int_equal(hr_tag_format(&tag, &out), HR_OK);
     assert_int_equal(hr_buffer_append(&out, "", 1), HR_OK);
     assert_string_equal(out.data + 6, expected);
@@ -50,21 +50,21 @@ static void assert_tag(const char *url, const char *nonce, const char *expected)
 static void test_tag_carries_address_cursor_and_nonce(void **state)
 {
     assert_tag("/__hot/client.js", NULL,
-               "<script async=\"\" data-cursor=\"" CURSOR_TEXT
-               "\" src=\"/__hot/client.js\"></script>");
+               "<script data-cursor=\"" CURSOR_TEXT
+               "\" async=\"\" src=\"/__hot/client.js\"></script>");
     assert_tag("/__hot/client.js", "r4nd0m+/=",
-               "<script async=\"\" data-cursor=\"" CURSOR_TEXT
-               "\" src=\"/__hot/client.js\" nonce=\"r4nd0m+/=\"></script>");
-    assert_tag("", "", "<script async=\"\" data-cursor=\"" CURSOR_TEXT "\" src=\"\"></script>");
+               "<script data-cursor=\"" CURSOR_TEXT
+               "\" async=\"\" src=\"/__hot/client.js\" nonce=\"r4nd0m+/=\"></script>");
+    assert_tag("", "", "<script data-cursor=\"" CURSOR_TEXT "\" async=\"\" src=\"\"></script>");
 }
 
-static void test_tag_tells_the_client_to_do_without_a_worker(void **state)
+static void test_tag_blocks_and_does_without_a_worker_where_it_must(void **state)
 {
-    const hr_tag tag = {{"/c.js", 5}, CURSOR, {"n", 1}, true};
+    const hr_tag tag = {{"/c.js", 5}, CURSOR, {"n", 1}, true, true};
     hr_buffer out = {0};
     assert_int_equal(hr_tag_format(&tag, &out), HR_OK);
     assert_int_equal(hr_buffer_append(&out, "", 1), HR_OK);
-    assert_string_equal(out.data, "<script async=\"\" data-cursor=\"" CURSOR_TEXT
+    assert_string_equal(out.data, "<script data-cursor=\"" CURSOR_TEXT
                                   "\" src=\"/c.js\" data-share=\"\" nonce=\"n\"></script>");
     hr_buffer_fini(&out);
 }
@@ -72,14 +72,15 @@ static void test_tag_tells_the_client_to_do_without_a_worker(void **state)
 static void test_tag_escapes_values(void **state)
 {
     assert_tag("/a?b&c=\"<d>'\r\n", "&\"",
-               "<script async=\"\" data-cursor=\"" CURSOR_TEXT
-               "\" src=\"/a?b&amp;c=&quot;&lt;d&gt;'&#13;&#10;\" nonce=\"&amp;&quot;\"></script>");
+               "<script data-cursor=\"" CURSOR_TEXT
+               "\" async=\"\" src=\"/a?b&amp;c=&quot;&lt;d&gt;'&#13;&#10;\" "
+               "nonce=\"&amp;&quot;\"></script>");
 }
 
 static void test_no_memory_leaves_the_buffer_as_it_was(void **state)
 {
     const hr_bytes url = {"/a?b&c", 6};
-    const hr_tag tag = {url, CURSOR, {"1&2", 3}, true};
+    const hr_tag tag = {url, CURSOR, {"1&2", 3}, true, false};
     hr_buffer whole = {0};
     size_t room = 0;
 
@@ -106,7 +107,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_tag_carries_address_cursor_and_nonce),
-        cmocka_unit_test(test_tag_tells_the_client_to_do_without_a_worker),
+        cmocka_unit_test(test_tag_blocks_and_does_without_a_worker_where_it_must),
         cmocka_unit_test(test_tag_escapes_values),
         cmocka_unit_test(test_no_memory_leaves_the_buffer_as_it_was),
     };

@@ -28,7 +28,7 @@ EVENTS_PATH = "/__starlette_hot_reload"
 NAVIGATION = [(b"host", b"localhost"), (b"sec-fetch-dest", b"document")]
 PAGE = b"<!doctype html><html><head><title>x</title></head><body>x</body></html>"
 TAG = re.compile(
-    rb'<script async="" data-cursor="(?P<cursor>[0-9a-f]{16}\.[0-9a-f]{16})" src="(?P<src>[^"]*)">'
+    rb'<script data-cursor="(?P<cursor>[0-9a-f]{16}\.[0-9a-f]{16})"(?: async="")? src="(?P<src>[^"]*)">'
     rb"</script>"
 )
 
@@ -109,6 +109,7 @@ class LayerUnderTest:
             warn=lambda path, reason: self.reasons.append((path, reason)),
             note=lambda path, headers: self.notes.append((path, headers)),
             outermost=self.outermost,
+            morph=False,
         )
 
     def run(self, app: ASGIApp, scope: Scope | None = None) -> list[Message]:

@@ -70,8 +70,8 @@ PIECES = (
     b"<svg><head>",
     b"<plaintext>",
     b"a='",
-    b'<script async="" data-cursor="',
-    b'<script async="" data-cursor="x" src="y"></script>',
+    b'<script data-cursor="',
+    b'<script data-cursor="x" async="" src="y"></script>',
 )
 TYPES = (b"text/html", b"TEXT/HTML; charset=utf-8", b"text/html;charset=latin1", b"text/plain")
 OTHER_HEADERS = (
