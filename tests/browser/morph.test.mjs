@@ -121,13 +121,20 @@ const stayed = async (tab) => assert.equal(await tab.documents(), 1, 'no navigat
 
 const overlay = (tab) => tab.evaluate(() => !!document.querySelector('hot-reload-overlay'));
 
+/** The client of a page that morphs is connected before the page is there. */
+const whole = async (opening) => {
+  const tab = await opening;
+  await until('the page is there', () => tab.evaluate(() => document.readyState === 'complete'));
+  return tab;
+};
+
 everywhere((check, engine) => {
   const table = {};
   check(
     'what a reload keeps',
     { ...media, 'templates/index.html': everything('first') },
     async ({ site, open }) => {
-      const tab = await open('/');
+      const tab = await whole(open('/'));
       await tab.evaluate(disturb);
       site.write('templates/index.html', everything('second', '<p>new</p>'));
       await tab.shows('#text', 'second');
@@ -144,7 +151,7 @@ everywhere((check, engine) => {
     'a morph keeps all that is the page’s own',
     withMorph({ ...media, 'templates/index.html': everything('first') }),
     async ({ site, open, t }) => {
-      const tab = await open('/');
+      const tab = await whole(open('/'));
       await tab.evaluate(disturb);
       const before = await tab.evaluate(kept);
       site.write('templates/index.html', everything('second', '<p>new</p>'));
@@ -174,7 +181,7 @@ everywhere((check, engine) => {
       'templates/index.html': html('<h1 id="text">first</h1><dialog><input><p>first</dialog>'),
     }),
     async ({ site, open }) => {
-      const tab = await open('/');
+      const tab = await whole(open('/'));
       await tab.evaluate(() => {
         const dialog = document.querySelector('dialog');
         dialog.showModal();
@@ -200,7 +207,7 @@ everywhere((check, engine) => {
       'templates/index.html': html('<p id="text">first</p><div contenteditable>old</div>'),
     }),
     async ({ site, open }) => {
-      const tab = await open('/');
+      const tab = await whole(open('/'));
       await tab.evaluate(() => {
         const box = document.querySelector('[contenteditable]');
         box.focus();
@@ -225,7 +232,7 @@ everywhere((check, engine) => {
     'what nobody has touched follows the server, what somebody chose stays',
     withMorph({ 'templates/index.html': controls('first', '<option>a<option>b') }),
     async ({ site, open }) => {
-      const tab = await open('/');
+      const tab = await whole(open('/'));
       await tab.evaluate(() => {
         const of = (name) => document.querySelector(`[name=${name}]`);
         of('one').value = 'b';
@@ -258,7 +265,7 @@ everywhere((check, engine) => {
       'static/frame.txt': 'frame',
     }),
     async ({ site, open, t }) => {
-      const tab = await open('/');
+      const tab = await whole(open('/'));
       await tab.evaluate(() => {
         const input = document.querySelector('input');
         input.value = 'typed';
@@ -293,7 +300,7 @@ everywhere((check, engine) => {
       'templates/index.html': html('<p id="text">first</p>'),
     }),
     async ({ site, open }) => {
-      const tab = await open('/');
+      const tab = await whole(open('/'));
       site.write('static/site.css', 'p { color: rgb(3, 0, 0) }');
       await tab.styled('#text', 'rgb(3, 0, 0)');
       await until('one link', () =>
@@ -355,7 +362,7 @@ everywhere((check, engine) => {
       ),
     }),
     async ({ site, open }) => {
-      const tab = await open('/');
+      const tab = await whole(open('/'));
       await tab.styled('#text', 'rgb(1, 0, 0)');
       await tab.evaluate(() => {
         window.seen = new Set();
@@ -383,7 +390,7 @@ everywhere((check, engine) => {
   );
 
   check('a changed script reloads the page', withMorph(), async ({ site, open }) => {
-    const tab = await open('/');
+    const tab = await whole(open('/'));
     site.write(
       'templates/index.html',
       html('<p id="text">second</p><script>window.ran = 1</script>'),
@@ -410,7 +417,7 @@ everywhere((check, engine) => {
     'what scripts do while the page is parsed is kept, or done again',
     withMorph({ 'templates/index.html': early('first') }),
     async ({ site, open }) => {
-      const tab = await open('/');
+      const tab = await whole(open('/'));
       for (const [text, more] of [['second'], ['third', '<p>more</p>'], ['fourth']]) {
         site.write('templates/index.html', early(text, more));
         await tab.shows('#text', text);
@@ -430,7 +437,7 @@ everywhere((check, engine) => {
       ),
     }),
     async ({ site, open }) => {
-      const tab = await open('/');
+      const tab = await whole(open('/'));
       site.write(
         'templates/index.html',
         html(
@@ -452,7 +459,7 @@ everywhere((check, engine) => {
     'an error is shown above the page, and goes when it is mended',
     withMorph(),
     async ({ site, open }) => {
-      const tab = await open('/');
+      const tab = await whole(open('/'));
       await tab.evaluate(() => (window.kept = true));
       site.write('templates/index.html', '{{ 1 / 0 }}');
       await until('an overlay', () => overlay(tab));
@@ -470,7 +477,7 @@ everywhere((check, engine) => {
     'the overlay takes neither focus nor text, and goes with Escape',
     withMorph({ 'templates/index.html': html('<p id="text">first</p><input>') }),
     async ({ site, open }) => {
-      const tab = await open('/');
+      const tab = await whole(open('/'));
       await tab.evaluate(() => {
         const input = document.querySelector('input');
         input.value = 'typed';
@@ -502,7 +509,7 @@ everywhere((check, engine) => {
   );
 
   check('component code may forbid a morph', withMorph(), async ({ site, open }) => {
-    const tab = await open('/');
+    const tab = await whole(open('/'));
     await tab.evaluate(() => {
       window.asked = [];
       window.told = [];
@@ -557,7 +564,7 @@ everywhere((check, engine) => {
           'templates/other.html': html('<p id="text">other</p>', head),
         }),
         async ({ site, open }) => {
-          const tab = await open('/');
+          const tab = await whole(open('/'));
           const press = (selector) =>
             tab.evaluate((one) => document.querySelector(one).click(), selector);
           const parts = (count) =>
@@ -609,7 +616,7 @@ everywhere((check, engine) => {
         'templates/index.html': alpine('first'),
       }),
       async ({ site, open }) => {
-        const tab = await open('/');
+        const tab = await whole(open('/'));
         const state = () =>
           tab.evaluate(() => ({
             span: getComputedStyle(document.querySelector('span')).display,
@@ -653,7 +660,7 @@ everywhere((check, engine) => {
         'templates/other.html': turbo('other'),
       }),
       async ({ site, open }) => {
-        const tab = await open('/');
+        const tab = await whole(open('/'));
         site.write('templates/index.html', turbo('second'));
         await tab.shows('#text', 'second');
         await tab.shows('turbo-frame', 'second');
@@ -692,7 +699,7 @@ everywhere((check, engine) => {
     'a page with nonces: new styles are let in by the nonce of the page',
     { 'app.py': STRICT, 'templates/index.html': strict(1) },
     async ({ site, open }) => {
-      const tab = await open('/');
+      const tab = await whole(open('/'));
       await tab.styled('#text', 'rgb(1, 0, 0)');
       site.write('templates/index.html', strict(2));
       await tab.shows('#text', '2');
@@ -717,7 +724,7 @@ everywhere((check, engine) => {
     'a page with trusted types follows all the same',
     { 'app.py': TRUSTED },
     async ({ site, open }) => {
-      const tab = await open('/');
+      const tab = await whole(open('/'));
       for (const text of ['second', 'third']) {
         site.write('templates/index.html', html(`<p id="text">${text}</p>`));
         await tab.shows('#text', text);
@@ -729,7 +736,7 @@ everywhere((check, engine) => {
     'a page whose template is gone shows what a reload shows',
     withMorph(),
     async ({ site, open }) => {
-      const tab = await open('/');
+      const tab = await whole(open('/'));
       rmSync(site.path('templates/index.html'));
       await tab.shows('body', 'not found');
       assert.equal(await overlay(tab), false);
