@@ -1,31 +1,12 @@
 // What a tab survives: servers that are killed, frozen or out of reach, proxies that get in the way,
 // and tabs that are hidden or closed. In the end each shows what is newest, and was not reloaded
 // without a cause.
-//
-// The moments at which the servers are killed are random: SURVIVAL_SEED=<number> gives those of an
-// earlier run, whose seed is among its diagnostics.
 import assert from 'node:assert/strict';
 import { createServer, request as ask } from 'node:http';
-import { after, test } from 'node:test';
-import { APP, ENGINES, Site, Tab, everywhere, html, until } from './harness.mjs';
+import { APP, Tab, everywhere, html, until } from './harness.mjs';
 import { freePort } from './site.mjs';
 
-const KILLS = 20;
-const SEED = Number(process.env.SURVIVAL_SEED ?? Date.now() % 1_000_000);
 const BADGE = 'hot-reload-notice';
-/** A page that is reloaded again and again, and no older each time, is taken for a loop. */
-const HASTE = 2000;
-const LOOP = 'does loading this page change a watched file?';
-
-/** Mulberry32: numbers in [0, 1), the same for the same seed. */
-const randomOf = (seed) => () => {
-  seed = (seed + 0x6d2b79f5) | 0;
-  let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
-  t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-  return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-};
-
-const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
 
 const red = (level) => `rgb(${level}, 0, 0)`;
 
@@ -146,110 +127,6 @@ const badge = (tab, isThere) =>
   until(`the badge is ${isThere ? 'there' : 'gone'}`, async () =>
     (await hasBadge(tab)) === isThere || (await tab.lines()),
   );
-
-/** Whether the document has come without the client, or is the browser's own error page. */
-const isLost = (tab) =>
-  tab
-    .evaluate(
-      () =>
-        !(Symbol.for('starlette-hot-reload') in window) &&
-        // Firefox does not complete its own.
-        (document.readyState === 'complete' || document.documentURI.startsWith('about:neterror')),
-    )
-    .catch(() => false);
-
-const openAll = async (site) => {
-  const tabs = [];
-  for (const engine of ENGINES) {
-    const first = await Tab.open(engine);
-    const second = first.page ? await beside(first) : await Tab.open(engine);
-    for (const tab of [first, second]) {
-      await tab.visit(site.url);
-      tabs.push(Object.assign(tab, { name: `${engine.name} ${tabs.length % 2}`, cuts: 0 }));
-    }
-  }
-  return tabs;
-};
-
-// A document that is cut off half-way, or from its client, is lost: it takes a person, who asks for it
-// again.
-const rescue = async (site, tab) => {
-  if (!(await isLost(tab))) return;
-  tab.cuts++;
-  await tab.go(site.url);
-  await until(`${tab.name} is back`, () =>
-    tab.evaluate(() => Symbol.for('starlette-hot-reload') in window),
-  );
-};
-
-test('twenty servers killed at random moments: the newest is shown, without a needless reload', {
-  timeout: 120_000,
-}, async (t) => {
-  t.diagnostic(`SURVIVAL_SEED=${SEED}`);
-  const random = randomOf(SEED);
-  const recorder = ENGINES.map((engine) => engine.recorder ?? '').join('');
-  const site = await Site.create({}, recorder);
-  let tabs = [];
-  let level = 1;
-  let text = 'first';
-  let saves = 0;
-  const edit = (isUp) => {
-    if (random() < 0.5) writeColor(site, ++level);
-    if (random() < 0.5) return;
-    writeText(site, (text = `text ${level} of ${random()}`));
-    if (isUp) saves++;
-  };
-  try {
-    await site.start();
-    tabs = await openAll(site);
-    for (let kill = 0; kill < KILLS; kill++) {
-      edit(true);
-      await pause(random() * 400);
-      await site.stop('SIGKILL');
-      edit(false);
-      await pause(random() * 200);
-      edit(false);
-      await site.start();
-      await Promise.all(tabs.map((tab) => rescue(site, tab)));
-      await pause(random() * 500);
-      edit(true);
-    }
-    // Documents of this age are reloaded, however many were before them.
-    await pause(HASTE);
-    edit(true);
-    for (const tab of tabs) {
-      await until(`${tab.name} shows what is newest`, async () => {
-        await rescue(site, tab);
-        const shown = [await tab.text('#text'), await tab.style('#text')];
-        return (shown[0] === text && shown[1] === red(level)) || [shown, [text, red(level)]];
-      });
-    }
-    // A restart loses the journal, so it takes one reload; what was saved while the server was away
-    // comes with it. A template that is saved takes one more, a stylesheet none. A cut takes two: the
-    // error page and what was asked for instead of it.
-    for (const tab of tabs) {
-      const documents = await tab.documents();
-      const bound = 1 + KILLS + saves + 2 * tab.cuts;
-      const loops = await tab.said(LOOP);
-      t.diagnostic(
-        `${tab.name}: ${documents} documents of at most ${bound}, ${tab.cuts} cut off, ` +
-          `${loops} times taken for a loop`,
-      );
-      assert.ok(documents <= bound, `${tab.name}: ${documents} documents, at most ${bound}`);
-      assert.ok((await tab.said('reload: the server restarted')) <= KILLS, tab.name);
-      await atRest(site, tab, documents);
-      assert.deepEqual(await tab.errors(), [], 'nothing is thrown into the page');
-    }
-  } catch (error) {
-    for (const tab of tabs)
-      t.diagnostic(`${tab.name}: ${JSON.stringify((await tab.lines()).slice(-30))}`);
-    throw error;
-  } finally {
-    await Promise.all(tabs.map((tab) => tab.close().catch(() => undefined)));
-    await site.remove();
-    await Promise.all(ENGINES.map((engine) => engine.close()));
-  }
-});
 
 const scripted = {
   'templates/index.html': html('<p id="text">first</p><script src="/static/app.js"></script>'),
