@@ -188,22 +188,23 @@ everywhere((check, engine) => {
     await atRest(site, tab, 2);
   });
 
-  for (const [how, files] of Object.entries({ 'with a worker': {}, 'without one': withoutWorkers }))
-    if (isChromium)
-      check(`a browser that was offline catches up, once, ${how}`, files, async ({ site, open }) => {
-        const tab = await open('/');
-        await tab.page.setOfflineMode(true);
-        const batch = await site.batch();
-        writeText(site, 'second');
-        writeColor(site, 2);
-        await batch.names('index.html');
-        assert.equal(await tab.text('#text'), 'first');
-        await tab.page.setOfflineMode(false);
-        await tab.shows('#text', 'second');
-        await tab.styled('#text', red(2));
-        await tab.connected(2);
-        await atRest(site, tab, 2);
-      });
+  // Not with a worker, which this does not take offline: that the page is, and the stream is not, happens
+  // nowhere else.
+  if (isChromium)
+    check('a browser that was offline catches up, once', withoutWorkers, async ({ site, open }) => {
+      const tab = await open('/');
+      await tab.page.setOfflineMode(true);
+      const batch = await site.batch();
+      writeText(site, 'second');
+      writeColor(site, 2);
+      await batch.names('index.html');
+      assert.equal(await tab.text('#text'), 'first');
+      await tab.page.setOfflineMode(false);
+      await tab.shows('#text', 'second');
+      await tab.styled('#text', red(2));
+      await tab.connected(2);
+      await atRest(site, tab, 2);
+    });
 
   check('a proxy that answers 502 while the server restarts', {}, proxied(async ({ site, open, proxy }) => {
     const tab = await open();
