@@ -20,7 +20,7 @@ Message = dict[str, Any]
 App = Callable[..., Awaitable[None]]
 
 CONTENDERS = ("bare", "ours", "plain Python", "0.3's method")
-_TAG = b'<script data-cursor='
+_TAG = b"<script data-cursor="
 
 
 @dataclass(frozen=True)

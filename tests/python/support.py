@@ -28,8 +28,8 @@ EVENTS_PATH = "/__starlette_hot_reload"
 NAVIGATION = [(b"host", b"localhost"), (b"sec-fetch-dest", b"document")]
 PAGE = b"<!doctype html><html><head><title>x</title></head><body>x</body></html>"
 TAG = re.compile(
-    rb'<script data-cursor="(?P<cursor>[0-9a-f]{16}\.[0-9a-f]{16})"(?: async="")? src="(?P<src>[^"]*)">'
-    rb"</script>"
+    rb'<script data-cursor="(?P<cursor>[0-9a-f]{16}\.[0-9a-f]{16})"(?: async="")?'
+    rb' src="(?P<src>[^"]*)"></script>'
 )
 
 Headers = list[tuple[bytes, bytes]]
