@@ -221,13 +221,13 @@ PyObject *core_decode(core_decoder *decoder, PyObject *chunk);
 /* The cursor of this moment. `engine` is an Engine. */
 hr_cursor core_engine_now(PyObject *engine);
 
-/* The percent-encoded events path of a request, and the tag of its page with some cursor and no
- * nonce; lent until the next call. Of size 0: no memory. */
+/* The percent-encoded events path of a request; lent until the next call. Of size 0: no memory. */
 hr_bytes core_layer_events(PyObject *layer, PyObject *scope);
-hr_bytes core_layer_tag(PyObject *layer, PyObject *scope);
 
-/* Whether pages are to morph. */
-bool core_layer_morphs(PyObject *layer);
+/* The tag of its page, with some cursor; lent until the next call, or by `own`, an empty buffer of
+ * the caller's. Of size 0: no memory. */
+hr_bytes core_layer_tag(PyObject *layer, PyObject *scope, hr_bytes nonce, bool no_worker,
+                        hr_buffer *own);
 
 /* Whether nothing but a server sees what the layer sends. */
 bool core_layer_is_outermost(PyObject *layer);

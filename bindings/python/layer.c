@@ -13,10 +13,11 @@ typedef struct core_layer {
     PyObject *told;     /* a set of what `warn` and `note` were told */
     PyObject *engine;   /* NULL: to be started by the next request */
     PyObject *events_path;
-    hr_bytes events; /* lent by `events_path` */
-    PyObject *root;  /* the root_path that what follows is for, or NULL */
-    hr_buffer url;   /* of the events */
-    hr_buffer tag;   /* with no cursor yet */
+    hr_bytes events;    /* lent by `events_path` */
+    PyObject *root;     /* the root_path that what follows is for, or NULL */
+    hr_buffer url;      /* of the script */
+    size_t events_size; /* of its beginning, the URL of the events */
+    hr_buffer tag;      /* with no cursor yet */
     bool is_outermost;
     bool morphs;
 } core_layer;
@@ -110,11 +111,6 @@ static void layer_dealloc(PyObject *self)
 
 /* For Send. */
 
-bool core_layer_morphs(PyObject *self)
-{
-    return ((core_layer *)self)->morphs;
-}
-
 bool core_layer_is_outermost(PyObject *self)
 {
     return ((core_layer *)self)->is_outermost;
@@ -196,6 +192,17 @@ static hr_bytes trim_slashes(hr_bytes path)
     return path;
 }
 
+static hr_status format_tag(const core_layer *layer, hr_bytes nonce, bool no_worker, hr_buffer *out)
+{
+    const hr_tag tag = {
+        .script_url = {layer->url.data, layer->url.size},
+        .nonce = nonce,
+        .no_worker = no_worker,
+        .blocks = layer->morphs,
+    };
+    return hr_tag_format(&tag, out);
+}
+
 /* For requests with this root_path, which is a str or NULL. */
 static hr_status make_tag(core_layer *layer, PyObject *root_path)
 {
@@ -208,14 +215,11 @@ static hr_status make_tag(core_layer *layer, PyObject *root_path)
     hr_status status = append_quoted(trim_slashes(root), &layer->url);
     if (status == HR_OK)
         status = append_quoted(layer->events, &layer->url);
-    size_t size = layer->url.size;
+    layer->events_size = layer->url.size;
     if (status == HR_OK)
         status = hr_buffer_append(&layer->url, name, sizeof name - 1);
     if (status == HR_OK)
-        status = hr_tag_format(
-            &(hr_tag){.script_url = {layer->url.data, layer->url.size}, .blocks = layer->morphs},
-            &layer->tag);
-    layer->url.size = status == HR_OK ? size : 0;
+        status = format_tag(layer, (hr_bytes){0}, false, &layer->tag);
     if (status == HR_OK)
         core_set(&layer->root, Py_XNewRef(root_path));
     return status;
@@ -236,19 +240,26 @@ static bool same_text(PyObject *a, PyObject *b)
 static bool prepare(core_layer *layer, PyObject *scope)
 {
     PyObject *root = core_get(scope, layer->state->str_root_path);
-    return (layer->url.size && same_text(root, layer->root)) || make_tag(layer, root) == HR_OK;
+    return (layer->tag.size && same_text(root, layer->root)) || make_tag(layer, root) == HR_OK;
 }
 
 hr_bytes core_layer_events(PyObject *self, PyObject *scope)
 {
     core_layer *layer = (core_layer *)self;
-    return prepare(layer, scope) ? (hr_bytes){layer->url.data, layer->url.size} : (hr_bytes){0};
+    return prepare(layer, scope) ? (hr_bytes){layer->url.data, layer->events_size} : (hr_bytes){0};
 }
 
-hr_bytes core_layer_tag(PyObject *self, PyObject *scope)
+hr_bytes core_layer_tag(PyObject *self, PyObject *scope, hr_bytes nonce, bool no_worker,
+                        hr_buffer *own)
 {
     core_layer *layer = (core_layer *)self;
-    return prepare(layer, scope) ? (hr_bytes){layer->tag.data, layer->tag.size} : (hr_bytes){0};
+    if (!prepare(layer, scope))
+        return (hr_bytes){0};
+    if (!nonce.size && !no_worker)
+        return (hr_bytes){layer->tag.data, layer->tag.size};
+    if (format_tag(layer, nonce, no_worker, own) != HR_OK)
+        return (hr_bytes){0};
+    return (hr_bytes){own->data, own->size};
 }
 
 /* The request. */

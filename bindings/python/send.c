@@ -246,24 +246,6 @@ static seen_tag find_tag(hr_bytes data, size_t place)
     return size == prefix.size ? TAG_SEEN : TAG_CUT;
 }
 
-/* The tag but for its cursor. Of size 0: no memory. `buffer` is what it may be kept in. */
-static hr_bytes make_tag(core_send *send, hr_buffer *buffer)
-{
-    static const char name[] = "/client.js";
-    hr_tag tag = {.no_worker = send->no_worker, .blocks = core_layer_morphs(send->layer)};
-    core_bytes(send->nonce, &tag.nonce);
-    if (!tag.nonce.size && !tag.no_worker)
-        return core_layer_tag(send->layer, send->scope);
-    hr_bytes events = core_layer_events(send->layer, send->scope);
-    hr_buffer script = {0};
-    bool done = events.size && hr_buffer_append(&script, events.data, events.size) == HR_OK &&
-                hr_buffer_append(&script, name, sizeof name - 1) == HR_OK;
-    tag.script_url = (hr_bytes){script.data, script.size};
-    done = done && hr_tag_format(&tag, buffer) == HR_OK;
-    hr_buffer_fini(&script);
-    return done ? (hr_bytes){buffer->data, buffer->size} : (hr_bytes){0};
-}
-
 static PyObject *splice(hr_bytes data, size_t place, hr_bytes tag, hr_cursor cursor)
 {
     PyObject *out = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)(data.size + tag.size));
@@ -355,7 +337,9 @@ static PyObject *send_tagged(core_send *send, PyObject *message, PyObject *data,
     core_bytes(data, &bytes);
     hr_buffer buffer = {0};
     PyObject *awaitable = NULL;
-    const hr_bytes tag = make_tag(send, &buffer);
+    hr_bytes nonce = {0};
+    core_bytes(send->nonce, &nonce);
+    const hr_bytes tag = core_layer_tag(send->layer, send->scope, nonce, send->no_worker, &buffer);
     if (tag.size) {
         core_length length = {CORE_LENGTH_GROWS, tag.size};
         if (send->decoder.coding)
