@@ -23,17 +23,10 @@
 #include <string.h>
 #include <strings.h>
 
+#include "check.h"
 #include "hotreload.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define CHECK(condition)                                                                           \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                        \
-            abort();                                                                               \
-        }                                                                                          \
-    } while (0)
 
 /* Where the page is, and what may be added for it. */
 static const struct place {

@@ -14,100 +14,47 @@
 
 #include <cmocka.h>
 
-#include "guard.h"
+#include "feeder.h"
 #include "hotreload.h"
 
 /* How far into a document it is cut. */
 enum { SPLIT_MAX = 2048 };
-enum { HELD_MAX = 15 };
 
 static glob_t files;
 static struct guard guard;
 
-struct search {
-    hr_inject inject;
-    hr_verdict verdict;
-    uint64_t fed;
-    uint64_t safe; /* the most that was promised */
-};
-
-struct outcome {
-    hr_verdict verdict;
-    uint64_t offset;
-};
-
-static void begin(struct search *search, bool certain)
-{
-    *search = (struct search){0};
-    hr_inject_init(&search->inject, certain);
-}
-
-static void feed(struct search *search, const char *data, size_t size)
-{
-    const hr_verdict before = search->verdict;
-
-    search->verdict =
-        hr_inject_feed(&search->inject, (hr_bytes){guard_put(&guard, data, size), size});
-    search->fed += size;
-    if (before != HR_UNDECIDED)
-        assert_int_equal(search->verdict, before);
-    if (search->verdict != HR_UNDECIDED)
-        return;
-    assert_true(search->inject.safe >= search->safe);
-    assert_true(search->inject.safe <= search->fed);
-    assert_true(search->fed - search->inject.safe <= HELD_MAX);
-    search->safe = search->inject.safe;
-}
-
-static struct outcome finish(struct search *search)
-{
-    const hr_verdict fed = search->verdict;
-    struct outcome outcome = {.verdict = hr_inject_end(&search->inject)};
-
-    assert_int_not_equal(outcome.verdict, HR_UNDECIDED);
-    if (fed != HR_UNDECIDED)
-        assert_int_equal(outcome.verdict, fed);
-    if (outcome.verdict == HR_INSERT) {
-        outcome.offset = search->inject.offset;
-        assert_true(outcome.offset >= search->safe);
-        assert_true(outcome.offset <= search->fed);
-    }
-    return outcome;
-}
-
 static struct outcome search_whole(hr_bytes document, bool certain)
 {
-    struct search search;
-    begin(&search, certain);
-    feed(&search, document.data, document.size);
-    return finish(&search);
+    struct feeder feeder;
+    feeder_begin(&feeder, &guard, certain);
+    feeder_feed(&feeder, document.data, document.size);
+    return feeder_finish(&feeder);
 }
 
 static struct outcome search_in_two(hr_bytes document, size_t split, bool certain)
 {
-    struct search search;
-    begin(&search, certain);
-    feed(&search, document.data, split);
-    feed(&search, document.data + split, document.size - split);
-    return finish(&search);
+    struct feeder feeder;
+    feeder_begin(&feeder, &guard, certain);
+    feeder_feed(&feeder, document.data, split);
+    feeder_feed(&feeder, document.data + split, document.size - split);
+    return feeder_finish(&feeder);
 }
 
 static struct outcome search_by_bytes(hr_bytes document, bool certain)
 {
-    struct search search;
-    begin(&search, certain);
+    struct feeder feeder;
+    feeder_begin(&feeder, &guard, certain);
     for (size_t i = 0; i < document.size; i++)
-        feed(&search, document.data + i, 1);
-    return finish(&search);
+        feeder_feed(&feeder, document.data + i, 1);
+    return feeder_finish(&feeder);
 }
 
 static void assert_same(struct outcome found, struct outcome whole, hr_bytes document, size_t split)
 {
-    if (found.verdict == whole.verdict && found.offset == whole.offset)
+    if (found.ended == whole.ended && found.offset == whole.offset)
         return;
-    fail_msg("verdict %d at %ju, cut at %zu %d at %ju: %.*s", whole.verdict,
-             (uintmax_t)whole.offset, split, found.verdict, (uintmax_t)found.offset,
-             (int)document.size, document.data);
+    fail_msg("verdict %d at %ju, cut at %zu %d at %ju: %.*s", whole.ended, (uintmax_t)whole.offset,
+             split, found.ended, (uintmax_t)found.offset, (int)document.size, document.data);
 }
 
 static void cut_everywhere(hr_bytes document, bool certain)

@@ -5,7 +5,7 @@
 
 #include <cmocka.h>
 
-#include "guard.h"
+#include "feeder.h"
 #include "hotreload.h"
 
 /* A document in which `|` shows where the tag goes; without one it is left untouched. */
@@ -25,87 +25,37 @@ struct sample {
 
 static struct guard guard;
 
-struct outcome {
-    hr_verdict fed; /* before the end */
-    hr_verdict ended;
-    uint64_t offset;
-};
-
-struct feeder {
-    hr_inject inject;
-    uint64_t fed;
-    hr_verdict verdict;
-};
-
-static void feed(struct feeder *feeder, const char *data, size_t size)
-{
-    uint64_t safe = feeder->inject.safe;
-    hr_verdict before = feeder->verdict;
-
-    feeder->verdict =
-        hr_inject_feed(&feeder->inject, (hr_bytes){guard_put(&guard, data, size), size});
-    feeder->fed += size;
-    if (before != HR_UNDECIDED)
-        assert_int_equal(feeder->verdict, before);
-    assert_true(feeder->inject.safe >= safe);
-    assert_true(feeder->inject.safe <= feeder->fed);
-    if (feeder->verdict == HR_UNDECIDED)
-        assert_true(feeder->fed - feeder->inject.safe < 16);
-    if (feeder->verdict == HR_INSERT)
-        assert_true(feeder->inject.offset >= safe && feeder->inject.offset <= feeder->fed);
-}
-
-static struct outcome finish(struct feeder *feeder)
-{
-    struct outcome outcome = {.fed = feeder->verdict};
-    outcome.ended = hr_inject_end(&feeder->inject);
-    outcome.offset = feeder->inject.offset;
-    assert_int_not_equal(outcome.ended, HR_UNDECIDED);
-    if (outcome.fed != HR_UNDECIDED)
-        assert_int_equal(outcome.ended, outcome.fed);
-    assert_int_equal(hr_inject_end(&feeder->inject), outcome.ended);
-    assert_int_equal(hr_inject_feed(&feeder->inject, (hr_bytes){"<p>", 3}), outcome.ended);
-    assert_int_equal(feeder->inject.offset, outcome.offset);
-    return outcome;
-}
-
-static void begin(struct feeder *feeder, bool certain)
-{
-    *feeder = (struct feeder){0};
-    hr_inject_init(&feeder->inject, certain);
-}
-
 static struct outcome search_in_two(const char *text, size_t size, size_t split, bool certain)
 {
     struct feeder feeder;
-    begin(&feeder, certain);
-    feed(&feeder, text, split);
-    feed(&feeder, text + split, size - split);
-    return finish(&feeder);
+    feeder_begin(&feeder, &guard, certain);
+    feeder_feed(&feeder, text, split);
+    feeder_feed(&feeder, text + split, size - split);
+    return feeder_finish(&feeder);
 }
 
 static struct outcome search_by_bytes(const char *text, size_t size, bool certain)
 {
     struct feeder feeder;
-    begin(&feeder, certain);
+    feeder_begin(&feeder, &guard, certain);
     for (size_t i = 0; i < size; i++)
-        feed(&feeder, text + i, 1);
-    return finish(&feeder);
+        feeder_feed(&feeder, text + i, 1);
+    return feeder_finish(&feeder);
 }
 
 static struct outcome search_in_pieces(const char *text, size_t size, uint32_t seed, bool certain)
 {
     struct feeder feeder;
-    begin(&feeder, certain);
+    feeder_begin(&feeder, &guard, certain);
     for (size_t at = 0; at < size;) {
         seed = seed * 1664525 + 1013904223;
         size_t piece = (seed >> 24) % 12; /* empty ones too */
         if (piece > size - at)
             piece = size - at;
-        feed(&feeder, text + at, piece);
+        feeder_feed(&feeder, text + at, piece);
         at += piece;
     }
-    return finish(&feeder);
+    return feeder_finish(&feeder);
 }
 
 static void assert_same(struct outcome found, struct outcome expected, const char *text,
@@ -492,8 +442,8 @@ static void test_lets_go_of_what_comes_before_any_place(void **state)
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct feeder feeder;
-        begin(&feeder, true);
-        feed(&feeder, rows[i].text, strlen(rows[i].text));
+        feeder_begin(&feeder, &guard, true);
+        feeder_feed(&feeder, rows[i].text, strlen(rows[i].text));
         assert_int_equal(feeder.verdict, HR_UNDECIDED);
         if (feeder.inject.safe != rows[i].safe)
             fail_msg("%s: safe is %ju", rows[i].text, (uintmax_t)feeder.inject.safe);

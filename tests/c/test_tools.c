@@ -20,24 +20,6 @@
 
 /* ---- frame ---- */
 
-static int set_up(void **state, hr_polling polling)
-{
-    static struct scene scene;
-    scene_init(&scene, polling);
-    *state = &scene;
-    return 0;
-}
-
-static int set_up_native(void **state)
-{
-    return set_up(state, HR_POLLING_AUTO);
-}
-
-static int set_up_polled(void **state)
-{
-    return set_up(state, HR_POLLING_ALWAYS);
-}
-
 static int tear_down(void **state)
 {
     scene_fini(*state);
@@ -504,16 +486,6 @@ static void test_mount_within_a_root_comes_and_goes(void **state)
     scene_start(scene);
     assert_mount_comes_and_goes(scene, "root/sub", "sub/");
 }
-
-#define BOTH(name)                                                                                 \
-    {"native: " #name, test_##name, set_up_native, tear_down, NULL},                               \
-    {                                                                                              \
-        "polled: " #name, test_##name, set_up_polled, tear_down, NULL                              \
-    }
-#define NATIVE(name)                                                                               \
-    {                                                                                              \
-#name, test_##name, set_up_native, tear_down, NULL                                         \
-    }
 
 #define TOOLS                                                                                      \
     BOTH(vim_saves_by_a_copy), BOTH(vim_saves_by_a_rename), BOTH(vim_saves_as_it_likes),           \

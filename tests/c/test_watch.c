@@ -74,28 +74,10 @@ int __wrap_inotify_init1(int flags)
 
 /* ---- frame ---- */
 
-static int set_up(void **state, hr_polling polling)
-{
-    static struct scene scene;
-    instances_opened = 0;
-    scene_init(&scene, polling);
-    *state = &scene;
-    return 0;
-}
-
-static int set_up_native(void **state)
-{
-    return set_up(state, HR_POLLING_AUTO);
-}
-
-static int set_up_polled(void **state)
-{
-    return set_up(state, HR_POLLING_ALWAYS);
-}
-
 static int tear_down(void **state)
 {
     watches_left = instances_left = INT_MAX;
+    instances_opened = 0;
     mortal_instance = -1;
     just_in_time = NULL;
     scene_fini(*state);
@@ -1305,16 +1287,6 @@ static void test_waits_no_longer_than_told(void **state)
     scene_root(scene, "root");
     assert_false(hr_watch_wait_ready(scene->watch, 1000));
 }
-
-#define BOTH(name)                                                                                 \
-    {"native: " #name, test_##name, set_up_native, tear_down, NULL},                               \
-    {                                                                                              \
-        "polled: " #name, test_##name, set_up_polled, tear_down, NULL                              \
-    }
-#define NATIVE(name)                                                                               \
-    {                                                                                              \
-#name, test_##name, set_up_native, tear_down, NULL                                         \
-    }
 
 int main(void)
 {

@@ -304,6 +304,24 @@ void scene_stop(struct scene *scene)
     scene->watch = NULL;
 }
 
+static int set_up(void **state, hr_polling polling)
+{
+    static struct scene scene;
+    scene_init(&scene, polling);
+    *state = &scene;
+    return 0;
+}
+
+int set_up_native(void **state)
+{
+    return set_up(state, HR_POLLING_AUTO);
+}
+
+int set_up_polled(void **state)
+{
+    return set_up(state, HR_POLLING_ALWAYS);
+}
+
 void scene_fini(struct scene *scene)
 {
     scene_stop(scene);

@@ -40,6 +40,21 @@ struct scene {
 void scene_init(struct scene *scene, hr_polling polling);
 void scene_fini(struct scene *scene);
 
+/* For cmocka: a scene in `*state`, in which the watch polls only where it must, or everywhere. */
+int set_up_native(void **state);
+int set_up_polled(void **state);
+
+/* test_<name>() as one test, or as one of each kind; the file has a tear_down() of its own. */
+#define NATIVE(name)                                                                               \
+    {                                                                                              \
+#name, test_##name, set_up_native, tear_down, NULL                                         \
+    }
+#define BOTH(name)                                                                                 \
+    {"native: " #name, test_##name, set_up_native, tear_down, NULL},                               \
+    {                                                                                              \
+        "polled: " #name, test_##name, set_up_polled, tear_down, NULL                              \
+    }
+
 /* Adds a root, making the watch first if there is none. */
 void scene_root(struct scene *scene, const char *path);
 
