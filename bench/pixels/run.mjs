@@ -10,9 +10,11 @@
 //
 // `ms` is null where the page did not show the save in time. Exits 2 with a line that says what to
 // install, if something is missing.
-import { accessSync, closeSync, constants, openSync, writeSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { closeSync, openSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { FLAGS, chromium } from '../../tests/browser/chromium.mjs';
+import { Missing } from '../../tests/browser/executable.mjs';
 import { frameInterval, probe, show } from './probe.mjs';
 
 // As wide as the longest period of a poll here, so that saves meet every phase of it alike, and
@@ -20,40 +22,8 @@ import { frameInterval, probe, show } from './probe.mjs';
 const PAUSE = { least: 310, most: 560 };
 const MISSED = 3_000;
 const KINDS = ['style', 'template'];
-const FLAGS = [
-  '--no-sandbox',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-  '--no-first-run',
-  '--disable-quic',
-  '--disable-gpu',
-];
-
-class Missing extends Error {}
 
 const clock = () => performance.timeOrigin + performance.now();
-
-const chromium = () => {
-  if (process.env.CHROME) return process.env.CHROME;
-  const names = ['chromium', 'chromium-browser', 'google-chrome'];
-  const candidates = process.env.PATH.split(delimiter).flatMap((directory) =>
-    names.map((name) => join(directory, name)),
-  );
-  const isExecutable = (path) => {
-    try {
-      accessSync(path, constants.X_OK);
-      return true;
-    } catch {
-      return false;
-    }
-  };
-  const found = candidates.find(isExecutable);
-  if (found) return found;
-  throw new Missing(
-    'chromium is missing; on Debian: sudo apt-get install -y chromium, or name one in CHROME',
-  );
-};
 
 const launch = async () => {
   const executablePath = chromium();

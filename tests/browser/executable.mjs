@@ -2,6 +2,9 @@
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
+/** Says what to install. */
+export class Missing extends Error {}
+
 const isExecutable = (path) => {
   try {
     accessSync(path, constants.X_OK);
@@ -11,7 +14,7 @@ const isExecutable = (path) => {
   }
 };
 
-/** Of the variable, else of the names on PATH, else of the paths; throws what to install. */
+/** Of the variable, else of the names on PATH, else of the paths; throws Missing. */
 export const executable = ({ variable, names = [], paths = [], packageName }) => {
   if (process.env[variable]) return process.env[variable];
   const found = (process.env.PATH ?? '')
@@ -20,7 +23,7 @@ export const executable = ({ variable, names = [], paths = [], packageName }) =>
     .concat(paths)
     .find(isExecutable);
   if (found) return found;
-  throw new Error(
+  throw new Missing(
     `${names.concat(paths)[0]} not found: install it (Debian: apt-get install ${packageName}), ` +
       `or name it in the variable ${variable}`,
   );

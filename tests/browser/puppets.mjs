@@ -1,27 +1,14 @@
 // Chromium and Firefox, driven by puppeteer: one by its own protocol, the other by WebDriver BiDi.
 import puppeteer from 'puppeteer-core';
+import { FLAGS, chromium } from './chromium.mjs';
 import { executable } from './executable.mjs';
-
-const CHROMIUM = [
-  '--no-sandbox',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-  '--no-first-run',
-  '--disable-quic',
-  '--disable-gpu',
-];
 
 export const launchChromium = () =>
   puppeteer.launch({
     browser: 'chrome',
-    executablePath: executable({
-      variable: 'CHROME',
-      names: ['chromium', 'chromium-browser', 'google-chrome'],
-      packageName: 'chromium',
-    }),
+    executablePath: chromium(),
     headless: true,
-    args: CHROMIUM,
+    args: FLAGS,
   });
 
 export const launchFirefox = () =>
