@@ -47,7 +47,7 @@ const bundle = async (entry, format, define = {}) => {
   return outputFiles[0].contents;
 };
 
-const modules = ['share', 'swap', 'morph', 'notice'];
+const modules = ['share', 'swap', 'morph', 'notice', 'leave'];
 const files = new Map([['worker.js', await bundle('worker', 'iife')]]);
 for (const name of modules) files.set(`${name}.js`, await bundle(name, 'esm'));
 

@@ -203,10 +203,24 @@ static hr_status format_tag(const core_layer *layer, hr_bytes nonce, bool no_wor
     return hr_tag_format(&tag, out);
 }
 
+/* The address of the script names its version, so that a browser keeps it for good, and needs no
+ * server to run it. */
+static hr_status append_script(hr_buffer *out)
+{
+    const hr_client_file *file = hr_client_find((hr_bytes){"client.js", 9});
+    hr_status status = hr_buffer_append(out, "/", 1);
+    if (status == HR_OK)
+        status = hr_buffer_append(out, file->name.data, file->name.size);
+    if (status == HR_OK)
+        status = hr_buffer_append(out, "?", 1);
+    if (status == HR_OK)
+        status = hr_buffer_append(out, file->etag.data + 1, file->etag.size - 2);
+    return status;
+}
+
 /* For requests with this root_path, which is a str or NULL. */
 static hr_status make_tag(core_layer *layer, PyObject *root_path)
 {
-    static const char name[] = "/client.js";
     hr_bytes root = {0};
     core_text(root_path, &root);
     core_set(&layer->root, NULL);
@@ -217,7 +231,7 @@ static hr_status make_tag(core_layer *layer, PyObject *root_path)
         status = append_quoted(layer->events, &layer->url);
     layer->events_size = layer->url.size;
     if (status == HR_OK)
-        status = hr_buffer_append(&layer->url, name, sizeof name - 1);
+        status = append_script(&layer->url);
     if (status == HR_OK)
         status = format_tag(layer, (hr_bytes){0}, false, &layer->tag);
     if (status == HR_OK)

@@ -1,4 +1,4 @@
-import { answerHello, nextStreak, ownCursor, paceOf, HASTE, type Memory } from './memory';
+import { answerHello, nextStreak, ownCursor, pauseOf, type Memory } from './memory';
 import { decoded, isLater, type Change, type Hello, type Update } from './wire';
 
 /** What carries the decisions out. */
@@ -77,7 +77,7 @@ export const createClient = ({ page, tag, memory, clock, timer }: ClientDeps): C
     if (leaving) return;
     const now = clock();
     const streak = nextStreak(memory, now, now - started, page.active());
-    const pace = paceOf(streak);
+    const pause = pauseOf(streak);
     const go = (): void => {
       const refreshed = page.refresh(missed);
       missed = [];
@@ -91,8 +91,8 @@ export const createClient = ({ page, tag, memory, clock, timer }: ClientDeps): C
       });
     };
     cancel?.();
-    if (pace === 'now') go();
-    else if (pace === 'settle') cancel = timer(go, HASTE);
+    if (pause) cancel = timer(go, pause);
+    else if (pause === 0) go();
     else warn(LOOP);
   };
 

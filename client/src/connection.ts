@@ -29,8 +29,10 @@ export interface Connection {
   wake(): void;
 }
 
-/** How long a stream must have lived for its end not to count as one more failure. */
+/** How long a stream must have lived for its end not to count as one more failure, in milliseconds. */
 const STEADY = 1000;
+/** A server that greets is there: whatever was before, not more failures than these count. */
+const GREETED = 3;
 
 /** 50 to 100 ms, doubling up to 2.5 to 5 s: never all tabs at once. */
 export const backoff = (failures: number, random: number): number =>
@@ -57,6 +59,7 @@ export const createConnection = (deps: ConnectionDeps): Connection => {
     const current = (source = deps.source());
     current.addEventListener('hello', ({ data }) => {
       since = deps.clock();
+      failures = Math.min(failures, GREETED);
       if (source === current) deps.hello(data);
     });
     current.onmessage = ({ data, lastEventId }) => {

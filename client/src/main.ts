@@ -1,14 +1,11 @@
-import { pathOf, unmarked } from './addresses';
 import { createCarrier, type Way } from './carrier';
 import { createClient } from './client';
-import { isFirefox } from './engine';
-import { recall, remember, unremembered, type Memory } from './memory';
-import type { Change } from './wire';
+import { isScrolled, recall, remember, unremembered, type Memory } from './memory';
 
 /** Names this version of all parts; put in by the build. */
 declare const BUILD: string;
 
-/** A reload does not wait longer for the cache, in milliseconds. */
+/** A reload does not wait longer for what it needs besides, in milliseconds. */
 const PATIENCE = 1000;
 
 const debug = (text: string): void => console.debug('[hot reload]', text);
@@ -30,36 +27,6 @@ const guarded =
       return undefined;
     }
   };
-
-let refusals = 0;
-
-const refresh = (urls: readonly string[]): Promise<unknown> =>
-  Promise.all(
-    // A page's policy may refuse it; it is not asked, and its report not sent, each time.
-    (refusals ? [] : urls).map((url) =>
-      fetch(url, { cache: 'reload' })
-        .then((response) => response.blob())
-        .catch(() => refusals++),
-    ),
-  );
-
-/** A reload asks for the document, but may take the rest from the cache if that guesses it fresh. */
-const refreshUsed = (changes: readonly Change[]): Promise<unknown> => {
-  const changed = new Set(
-    changes.map(
-      // An image that is newer in its HTTP cache than on the page, Firefox takes for unchanged.
-      ({ kind, op, url }) => op !== 'removed' && !(kind === 'image' && isFirefox()) && url,
-    ),
-  );
-  const used = performance
-    .getEntriesByType('resource')
-    .map(({ name }) => unmarked(name))
-    .filter((name) => changed.has(pathOf(name, location.hostname)));
-  return Promise.race([
-    refresh([...new Set(used)]),
-    new Promise<void>((done) => timer(done, PATIENCE)),
-  ]);
-};
 
 const recalled = (address: string): Memory => {
   try {
@@ -88,7 +55,7 @@ const start = (script: HTMLScriptElement): void => {
     );
   }
   // Not `script.src`, which a <base> parsed since would bend.
-  const events = new URL(script.getAttribute('src')!, origin).href.replace(/\/client\.js$/, '');
+  const events = new URL(script.getAttribute('src')!, origin).href.replace(/\/[^/]*$/, '');
 
   /** A part of the client; one that could not be had is asked for again the next time. */
   const parts = new Map<string, Promise<any>>();
@@ -127,19 +94,28 @@ const start = (script: HTMLScriptElement): void => {
    * error page, or a proxy's, where there is no client.
    */
   let leave: (() => void) | undefined;
+  let keep = (): void => undefined;
 
   const client = createClient({
     page: {
       swap: async (changes, mark) =>
-        (await part('swap', ({ createSwap }) => createSwap(document, refresh)))(changes, mark),
+        (await part('swap', ({ createSwap }) => createSwap(document)))(changes, mark),
       morph: async () => (await part('morph', ({ createMorph }) => createMorph(document, original)))(),
       mayMorph: (changes) => dispatch('before-morph', { changes }, true),
       updated: (kind, changes) => dispatch('updated', { kind, changes }),
-      refresh: refreshUsed,
+      refresh: (changes) =>
+        Promise.race([
+          part('leave', ({ keepScroll, refreshUsed }) => {
+            keep = () => keepScroll(sessionStorage, document, address);
+            return refreshUsed;
+          }).then((refreshUsed) => refreshUsed(changes)),
+          new Promise<void>((done) => timer(done, PATIENCE)),
+        ]).catch(() => 0),
       reload(cursor, streak) {
         leave = () => {
           try {
             remember(sessionStorage, address, cursor, Date.now(), streak);
+            keep();
           } catch {
             // The next document will be careful.
           }
@@ -179,6 +155,10 @@ const start = (script: HTMLScriptElement): void => {
     random: Math.random,
   });
 
+  const restore = async (): Promise<unknown> =>
+    isScrolled(sessionStorage, address) &&
+    part('leave', ({ restoreScroll }) => restoreScroll(sessionStorage, document, address));
+
   const seen = (): void => {
     if (!document.hidden) wake();
   };
@@ -189,6 +169,7 @@ const start = (script: HTMLScriptElement): void => {
   // An open stream would keep the page out of the back/forward cache, or on the server.
   addEventListener('pagehide', close);
   open();
+  restore().catch(() => 0);
 };
 
 const script = document.currentScript as HTMLScriptElement | null;

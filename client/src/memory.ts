@@ -13,13 +13,12 @@ export interface Memory {
 /** A cursor says: this page is an old copy, ask again with what it was reloaded for. */
 export type HelloAnswer = 'follow' | 'reload' | 'stay' | `${string}.${string}`;
 
-export type Pace = 'now' | 'settle' | 'stay';
-
 /** A reload this soon after a load, without a person's doing, may be the load's own doing. */
 export const HASTE = 2000;
 /** A longer pause ends a streak. */
 const FORGET = 10_000;
 const QUICK_RELOADS = 5;
+const LAST_RELOAD = 7;
 const BOOTS = 8;
 
 /** Of the cursor in the page's tag and those remembered, the one that the page is good for. */
@@ -48,23 +47,30 @@ export const nextStreak = (memory: Memory, now: number, age: number, active: boo
   age > HASTE || active ? 0 : 1 + (now - age - memory.at > FORGET ? 0 : memory.streak);
 
 /**
- * A page that changes a watched file whenever it is loaded would reload for ever. After some quick
- * reloads there is one more, once it has become quiet, so that a burst of saves shows its last; the
- * next one is refused.
+ * Milliseconds of quiet before a reload, or undefined for none. A page that changes a watched file
+ * whenever it is loaded would reload for ever, so after some quick reloads the next ones wait, longer
+ * each time, and the one after those is refused. A burst of saves ends with its last one shown, unless
+ * a save follows upon the heels of each of these reloads, too.
  */
-export const paceOf = (streak: number): Pace =>
-  streak <= QUICK_RELOADS ? 'now' : streak === QUICK_RELOADS + 1 ? 'settle' : 'stay';
+export const pauseOf = (streak: number): number | undefined =>
+  streak <= QUICK_RELOADS ? 0 : streak <= LAST_RELOAD ? HASTE * (streak - QUICK_RELOADS) : undefined;
 
 /** For a tab without a storage: a page that came by a reload is not reloaded again in haste. */
 export const unremembered = (reloaded: boolean, now: number): Memory => ({
   at: now,
-  streak: reloaded ? QUICK_RELOADS + 1 : 0,
+  streak: reloaded ? LAST_RELOAD : 0,
   cursors: [],
 });
 
 type Store = Pick<Storage, 'getItem' | 'setItem'>;
 
 const keyOf = (address: string): string => `starlette-hot-reload ${address}`;
+
+/** Of the places that the page was scrolled to when it was reloaded. */
+export const scrollKeyOf = (address: string): string => `${keyOf(address)} scroll`;
+
+export const isScrolled = (store: Store, address: string): boolean =>
+  !!store.getItem(scrollKeyOf(address));
 
 export const recall = (store: Store, address: string): Memory => {
   const [at, streak, ...cursors] = (store.getItem(keyOf(address)) ?? '0 0').split(' ');

@@ -4,10 +4,9 @@ import { isFirefox } from './engine';
 import { createFonts, replaceFace } from './fonts';
 import { visit, type Face, type How } from './images';
 import { planUse } from './match';
+import { refresh as refreshCache } from './refresh';
 import { createStyles, type Outcome, type Refresh } from './stylesheets';
 import type { Change } from './wire';
-
-export type { Refresh } from './stylesheets';
 
 /** An update is waited for no longer, in milliseconds: a later one may overtake it. */
 const PATIENCE = 1000;
@@ -45,7 +44,7 @@ const loadPart = async (href: string): Promise<unknown> => {
  * is not for long; a later call overtakes an earlier one. Called with no changes, it gives what the
  * document has got since the marks of what it had.
  */
-export const createSwap = (document: Document, refresh: Refresh) => {
+export const createSwap = (document: Document, refresh: Refresh = refreshCache) => {
   const host = document.location.hostname;
   /** Of what is shown in a resource's place: a browser may keep the old one as long as the page. */
   const marks = new Map<string, string>();

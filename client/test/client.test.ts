@@ -38,7 +38,7 @@ const setup = ({ tag = at('a', 5), memory, active, swap, morph, mayMorph }: Give
   const said: string[] = [];
   const notices: (string | undefined)[] = [];
   const events: string[] = [];
-  const timers: { task: () => void; live: boolean }[] = [];
+  const timers: { task: () => void; delay: number; live: boolean }[] = [];
   const client = createClient({
     page: {
       swap(changes, mark) {
@@ -64,8 +64,8 @@ const setup = ({ tag = at('a', 5), memory, active, swap, morph, mayMorph }: Give
     tag,
     memory: memory ?? { at: 0, streak: 0, cursors: [] },
     clock: () => clock.now,
-    timer(task) {
-      const timer = { task, live: true };
+    timer(task, delay) {
+      const timer = { task, delay, live: true };
       timers.push(timer);
       return () => (timer.live = false);
     },
@@ -187,26 +187,33 @@ test('two servers that answer in turn leave the page alone, and connected', asyn
   assert.ok(warned.length);
 });
 
-test('a burst of quick reloads ends in one more, once it is quiet', async () => {
-  const { client, did, timers, settle } = setup({ memory: streak(5) });
-  client.update(template, at('a', 6));
-  client.update(template, at('a', 7));
-  await settle();
-  assert.deepEqual(did, []);
-  assert.deepEqual(
-    timers.map(({ live }) => live),
-    [false, true],
-  );
-  timers[1]!.task();
-  await settle();
-  assert.deepEqual(did, [
-    'refresh templates/index.html,templates/index.html',
-    `reload ${at('a', 7)} 6`,
-  ]);
-});
+for (const [length, pause] of [
+  [5, 2000],
+  [6, 4000],
+] as const)
+  test(`after ${length} quick reloads there is one more, after ${pause} ms of quiet`, async () => {
+    const { client, did, timers, settle } = setup({ memory: streak(length) });
+    client.update(template, at('a', 6));
+    client.update(template, at('a', 7));
+    await settle();
+    assert.deepEqual(did, []);
+    assert.deepEqual(
+      timers.map(({ live, delay }) => [live, delay]),
+      [
+        [false, pause],
+        [true, pause],
+      ],
+    );
+    timers[1]!.task();
+    await settle();
+    assert.deepEqual(did, [
+      'refresh templates/index.html,templates/index.html',
+      `reload ${at('a', 7)} ${length + 1}`,
+    ]);
+  });
 
 test('a page that reloads itself again and again stays, and says why', async () => {
-  const { client, did, warned, timers, settle } = setup({ memory: streak(6) });
+  const { client, did, warned, timers, settle } = setup({ memory: streak(7) });
   client.update(template, at('a', 6));
   await settle();
   assert.deepEqual(did, []);
@@ -215,7 +222,7 @@ test('a page that reloads itself again and again stays, and says why', async () 
 });
 
 test('a page that stayed reloads for a later save', async () => {
-  const { client, clock, did, settle } = setup({ memory: streak(6) });
+  const { client, clock, did, settle } = setup({ memory: streak(7) });
   client.update(template, at('a', 6));
   clock.now += 5000;
   client.update(template, at('a', 7));

@@ -83,7 +83,21 @@ test('a stream that ends as soon as it greets does not', () => {
   }
   last().greet('h');
   last().fail();
-  assert.equal(fire(), 3750);
+  assert.equal(fire(), 600);
+});
+
+test('a greeting forgives the many failures before it, but not the last few', () => {
+  const { connection, last, fire } = setup();
+  connection.open();
+  for (let n = 0; n < 10; n++) {
+    last().fail();
+    fire();
+  }
+  last().greet('h');
+  last().fail();
+  assert.equal(fire(), 600);
+  last().fail();
+  assert.equal(fire(), 1200);
 });
 
 test('a wake ends a wait, and only a wait', () => {

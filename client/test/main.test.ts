@@ -17,7 +17,7 @@ const document = Object.assign(new EventTarget(), {
   currentScript: {
     isThere: true,
     dataset: { cursor: at('a', 5) } as Record<string, string>,
-    getAttribute: () => `${events}/client.js`,
+    getAttribute: () => `${events}/client.js?0123abcd`,
     remove() {
       this.isThere = false;
     },
@@ -137,13 +137,16 @@ const whenGreeted = async (cause: () => void): Promise<void> => {
   assert.equal(did.filter((line) => line === 'reload').length, reloads + 1);
 };
 
-test('a reload has the cache hold what is new of what the page has used, and is remembered', async () => {
-  hello();
-  await whenGreeted(() =>
-    save(change('app.js', 'script'), { ...change('other.js', 'script'), op: 'removed' }),
+test('a reload refreshes the cache first, keeps the scroll last, and is remembered', async () => {
+  writeFileSync(
+    join(directory, 'leave.js'),
+    `export const refreshUsed = async (changes) => told.push('refresh ' + changes[0].path);
+     export const keepScroll = (store, document, address) => told.push('keep ' + address);
+     export const restoreScroll = (store, document, address) => told.push('restore ' + address);`,
   );
-  await until(() => did.includes('reload'));
-  assert.deepEqual(did, ['fetch http://localhost/app.js?v=1', 'reload']);
+  hello();
+  await whenGreeted(() => save(change('app.js', 'script')));
+  assert.deepEqual(did, ['refresh app.js', 'keep /page?x', 'reload']);
   assert.match([...stored.values()].join(), new RegExp(`${at('a', 6)}$`));
 });
 

@@ -4,7 +4,7 @@ import {
   answerHello,
   nextStreak,
   ownCursor,
-  paceOf,
+  pauseOf,
   recall,
   remember,
   unremembered,
@@ -80,7 +80,7 @@ test('what is stored by someone else is survived', () => {
   for (const key of kept.items.keys()) kept.items.set(key, 'x y z');
   const strange = recall(kept, '/');
   assert.equal(ownCursor(at('a', 5), strange), at('a', 5));
-  assert.equal(paceOf(nextStreak(strange, 100, 10, false)), 'now');
+  assert.equal(pauseOf(nextStreak(strange, 100, 10, false)), 0);
 });
 
 test('only reloads right after a load, one after the other, make a streak', () => {
@@ -92,22 +92,14 @@ test('only reloads right after a load, one after the other, make a streak', () =
 });
 
 test('a streak slows down, and ends', () => {
-  assert.deepEqual([0, 1, 2, 3, 4, 5, 6, 7, 8].map(paceOf), [
-    'now',
-    'now',
-    'now',
-    'now',
-    'now',
-    'now',
-    'settle',
-    'stay',
-    'stay',
-  ]);
+  assert.deepEqual([0, 1, 2, 3, 4, 5].map(pauseOf), [0, 0, 0, 0, 0, 0]);
+  assert.deepEqual([6, 7].map(pauseOf), [HASTE, 2 * HASTE]);
+  assert.deepEqual([8, 9, 100].map(pauseOf), [undefined, undefined, undefined]);
 });
 
 test('without a storage a reloaded page is not reloaded again in haste', () => {
   const now = 5000;
-  assert.equal(paceOf(nextStreak(unremembered(true, now), now + 300, 300, false)), 'stay');
-  assert.equal(paceOf(nextStreak(unremembered(true, now), now + 3000, 3000, false)), 'now');
-  assert.equal(paceOf(nextStreak(unremembered(false, now), now + 300, 300, false)), 'now');
+  assert.equal(pauseOf(nextStreak(unremembered(true, now), now + 300, 300, false)), undefined);
+  assert.equal(pauseOf(nextStreak(unremembered(true, now), now + 3000, 3000, false)), 0);
+  assert.equal(pauseOf(nextStreak(unremembered(false, now), now + 300, 300, false)), 0);
 });

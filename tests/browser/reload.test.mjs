@@ -53,6 +53,57 @@ everywhere((check, engine) => {
     assert.equal(await tab.said('connected'), 2);
   });
 
+  const tall = (text) =>
+    html(`<p id="text">${text}</p><div id="box" style="height:50px;overflow:auto"></div>
+      <div class="late"></div>
+      <script>
+        setTimeout(() => {
+          box.innerHTML = '<p style="height:900px;width:9000px">made by a script</p>';
+          document.querySelector('.late').style.height = '5000px';
+        }, 300);
+      </script>`);
+
+  check(
+    'a reload keeps the scroll of the page and of the boxes in it, though a script fills them later',
+    { 'templates/index.html': tall('first') },
+    async ({ site, open }) => {
+      const tab = await open('/');
+      const places = () => {
+        const { scrollTop, scrollLeft } = document.querySelector('#box');
+        return [scrollTop, scrollLeft, Math.round(scrollY)].join();
+      };
+      await until('all is scrolled', async () => {
+        await tab.evaluate(() => {
+          document.querySelector('#box').scrollTo(120, 240);
+          scrollTo(0, 2000);
+        });
+        return (await tab.evaluate(places)) === '240,120,2000';
+      });
+      site.write('templates/index.html', tall('second'));
+      await tab.shows('#text', 'second');
+      await until('all is scrolled again', async () => {
+        const now = await tab.evaluate(places);
+        return now === '240,120,2000' || now;
+      });
+    },
+  );
+
+  check('a reload is done without the part that keeps the scroll', {}, async ({ site, open }) => {
+    const tab = await open('/');
+    const refusal = site.refuse('/leave.js');
+    await oneMore(site, tab, 'second');
+    assert.ok(refusal.times() > 0);
+  });
+
+  check('a page needs no server for its script, once the browser has it', {}, async ({ site, open }) => {
+    const tab = await open('/');
+    const refusal = site.refuse('/client.js');
+    // WebKit asks again for what a page loads when the page is reloaded.
+    if (engine.name === 'webkit') await tab.visit(`${site.url}/?again`);
+    else await oneMore(site, tab, 'second');
+    assert.equal(refusal.times(), 0);
+  });
+
   check('a new file is noticed', notes, async ({ site, open }) => {
     const tab = await open('/');
     await tab.shows('#text', 'one.txt');

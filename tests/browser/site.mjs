@@ -73,7 +73,7 @@ import asyncio
 import os
 from app import app as inner
 
-CLIENT = b'/__starlette_hot_reload/client.js"'
+CLIENT = b'/__starlette_hot_reload/client.js'
 FIRST = b'<script src="/first.js"></script>'
 
 def wanted(name, target):
@@ -97,7 +97,8 @@ class Doorman:
         if wanted("refuse", target):
             open(f"doorman/refused-{self.refused}", "w").close()
             self.refused += 1
-            return await self.whole(send, 500, [], b"no")
+            kind = [(b"content-type", b"text/javascript")]
+            return await self.whole(send, 500, kind, b"no")
         if wanted("hold", target):
             return await self.hold(scope, receive, send)
         if os.path.exists("first.js"):

@@ -29,7 +29,7 @@ NAVIGATION = [(b"host", b"localhost"), (b"sec-fetch-dest", b"document")]
 PAGE = b"<!doctype html><html><head><title>x</title></head><body>x</body></html>"
 TAG = re.compile(
     rb'<script data-cursor="(?P<cursor>[0-9a-f]{16}\.[0-9a-f]{16})"(?: async="")?'
-    rb' src="(?P<src>[^"]*)"></script>'
+    rb' src="(?P<src>[^"?]*)\?(?P<version>[0-9a-f]{16})"></script>'
 )
 
 Headers = list[tuple[bytes, bytes]]

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from starlette.types import Message, Receive, Scope, Send
+from starlette_hot_reload._core import client_file
 from support import (
     EVENTS_PATH,
     NAVIGATION,
@@ -207,6 +208,9 @@ def test_a_page_gets_one_tag_and_a_true_length(layer: LayerUnderTest) -> None:
     assert content[: match.start()] + content[match.end() :] == PAGE
     assert content[: match.start()].endswith(b"<head>")
     assert match["src"] == EVENTS_PATH.encode() + b"/client.js"
+    file = client_file(b"client.js")
+    assert file
+    assert match["version"] in file[2], "what it names is what is served"
     assert headers_of(sent[0])[b"content-length"] == b"%d" % len(content)
     assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
 
