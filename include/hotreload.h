@@ -125,6 +125,7 @@ typedef struct hr_watch_options {
      * `on_note` (optional) is told, in words for a person, what is watched and what degrades. */
     void (*on_batch)(void *user, const hr_batch *batch);
     void (*on_note)(void *user, hr_level level, const char *text);
+    void (*on_synced)(void *user); /* optional; see hr_watch_sync() */
     void *user;
 } hr_watch_options;
 
@@ -136,6 +137,23 @@ typedef struct hr_watch_stats {
     uint64_t batches;            /* delivered */
     bool ready;                  /* the first look at every root is over */
 } hr_watch_stats;
+
+/* Why native events do not tell all of a root: bits, each for as long as the watch lives. */
+enum hr_why {
+    HR_WHY_ASKED = 1,    /* hr_watch_options.polling says so */
+    HR_WHY_INSTANCE = 2, /* the kernel grants no inotify instance */
+    HR_WHY_LIMIT = 4,    /* it grants no more watches */
+    HR_WHY_UNTOLD = 8    /* files have changed there without an event */
+};
+
+typedef struct hr_root_stats {
+    uint64_t directories;        /* known now; what another root holds counts there */
+    uint64_t files;              /* known now, likewise */
+    uint64_t polled_directories; /* of `directories`, those without native events */
+    uint64_t swept_directories;  /* of `directories`, those whose events may not tell everything */
+    unsigned why;                /* hr_why; with HR_POLLING_NEVER: why a part is not watched */
+    const char *file_system;     /* that may change without telling, or NULL; static */
+} hr_root_stats;
 
 /* Copies the options, starts nothing. HR_NOMEM, HR_INVALID (no on_batch, an empty pattern). */
 hr_status hr_watch_new(const hr_watch_options *options, hr_watch **out);
@@ -152,8 +170,19 @@ hr_status hr_watch_start(hr_watch *watch);
 /* Waits until the first look is over. false: not within the time. Any thread. */
 bool hr_watch_wait_ready(hr_watch *watch, uint64_t timeout_us);
 
+/* Asks that on_synced be called once all that had happened in the roots before this call has been
+ * delivered, with the burst that it belongs to; polled parts are looked at for it. Several calls
+ * may be answered by one. Nothing happens unless it is started. Any thread from then on. */
+void hr_watch_sync(hr_watch *watch);
+
+/* Has every hr_watch_sync() been answered? Any thread. */
+bool hr_watch_is_synced(hr_watch *watch);
+
 /* Any thread. */
 hr_watch_stats hr_watch_get_stats(hr_watch *watch);
+
+/* Of the root with this index; all zero if there is none. Any thread, once the roots are added. */
+hr_root_stats hr_watch_get_root_stats(hr_watch *watch, uint32_t index);
 
 /* Stops and joins the thread, however busy it is, within milliseconds; then frees. No callback runs
  * after it returns. Not from a callback. */
@@ -211,6 +240,19 @@ typedef struct hr_delta {
 hr_status hr_journal_since(hr_journal *journal, hr_cursor since, hr_delta *out); /* HR_NOMEM */
 void hr_delta_fini(hr_delta *delta);
 
+/* While it holds, what is pushed waits: subscribers are woken, but no cursor leads to it. At the
+ * end of a hold all that waits is told, with a sequence of that moment. At first it does not hold.
+ */
+void hr_journal_hold(hr_journal *journal, bool holds);
+
+/* What waits and came later than what was had `after` that cursor of this function, merged, and the
+ * cursor to tell it by; a sequence of 0: all that waits. HR_SINCE_LOST: it was too much to be kept,
+ * and makes all older cursors HR_SINCE_LOST when it is told. HR_NOMEM. */
+hr_status hr_journal_waiting(hr_journal *journal, hr_cursor after, hr_delta *out);
+
+/* Tells what has waited up to this cursor of hr_journal_waiting(); what came later waits on. */
+void hr_journal_tell(hr_journal *journal, hr_cursor upto);
+
 /* A descriptor that becomes readable (eventfd, non-blocking, close-on-exec) when something is
  * pushed; read 8 bytes to arm it again. Each event loop takes its own. Owned by the journal:
  * unsubscribe to close it. HR_SYSTEM, HR_NOMEM. */
@@ -232,8 +274,12 @@ void hr_wire_free(hr_wire *wire);
 /* In the order of hr_watch_add_root(). Copies. HR_NOMEM, HR_INVALID. */
 hr_status hr_wire_add_root(hr_wire *wire, hr_bytes path);
 
+/* So many addresses of one file are told. */
+#define HR_WIRE_ADDRESSES 8
+
 /* Files below `directory` (absolute) are served below `url` (a path such as "/static"; "" is the
- * root). The longest directory wins, then the first added. Copies. HR_NOMEM, HR_INVALID. */
+ * root). Of several addresses of a file that of the longest directory is the best, then that of the
+ * first added. Copies. HR_NOMEM, HR_INVALID. */
 hr_status hr_wire_add_served(hr_wire *wire, hr_bytes directory, hr_bytes url);
 
 /* Whether pages are to morph what has changed in, instead of being reloaded; at first not. */
@@ -244,7 +290,9 @@ void hr_wire_set_morph(hr_wire *wire, bool morph);
  * hello: `event: hello`, the first of a connection, with boot and cursor, and whether to morph;
  * `reload` says that what happened since the cursor the client came with is unknown, so that only a
  * reload is right.
- * changes: an unnamed event; JSON with type ("css" or "reload"), timestamp, files, changes.
+ * changes: an unnamed event; JSON with type ("css" or "reload"), timestamp, files, changes. The
+ * first of `changes` are those of `files`, one by one, with their best addresses; after all of them
+ * come the same once more for every other address.
  * shutdown: an unnamed event of type "shutdown".
  * heartbeat: a comment. retry: milliseconds until a native reconnect. */
 hr_status hr_wire_hello(const hr_wire *wire, hr_cursor cursor, bool reload, hr_buffer *out);

@@ -45,8 +45,7 @@ static outcome remove_file(hr_watch *watch, hr_node *node)
         return LOOKED;
     if (!reserve_change(watch, node, HR_OP_REMOVED))
         return NO_MEMORY;
-    node->flags &= (uint8_t) ~(HR_NODE_DELIVERED | HR_NODE_HASHED | HR_NODE_SKIP_HASH);
-    watch->tree.files--;
+    hr_tree_withdraw(&watch->tree, node);
     return LOOKED;
 }
 
@@ -161,9 +160,8 @@ static outcome look_at_file(hr_watch *watch, hr_node *node, bool last_chance)
                               : same_by_stamp(&node->stamp, &stamp));
     if (!same && !reserve_change(watch, node, known ? HR_OP_MODIFIED : HR_OP_ADDED))
         return NO_MEMORY;
-    watch->tree.files += !known;
+    hr_tree_deliver(&watch->tree, node);
     node->flags &= (uint8_t) ~(HR_NODE_HASHED | HR_NODE_SKIP_HASH);
-    node->flags |= HR_NODE_DELIVERED;
     node->flags |= how == HR_CONTENT_READ ? HR_NODE_HASHED : HR_NODE_SKIP_HASH;
     node->stamp = stamp;
     node->content = content;

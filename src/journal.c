@@ -2,8 +2,10 @@
  * The journal: a bounded ring of the last batches.
  *
  * Sequences come from the monotonic clock and only ever grow, and hr_journal_now() counts as
- * handing one out: a batch pushed later has a greater sequence than every cursor given before,
- * which is what "since" means. Readers hold nothing here; each brings its cursor.
+ * handing one out: a batch told later has a greater sequence than every cursor given before,
+ * which is what "since" means. Readers hold nothing here; each brings its cursor. What waits is
+ * at the end of the ring, out of every reader's sight, and gets the sequence that counts when it is
+ * told.
  */
 #include <pthread.h>
 #include <stdlib.h>
@@ -35,6 +37,9 @@ struct hr_journal {
     size_t first;
     size_t count;
     size_t bytes;
+    bool holds;       /* what is pushed waits */
+    size_t waiting;   /* of `count`, the last ones */
+    bool has_dropped; /* something that waited */
     int *subscribers;
     size_t subscriber_count;
 };
@@ -102,10 +107,20 @@ hr_status hr_journal_new(uint64_t boot, const hr_journal_limits *limits, hr_jour
     return HR_OK;
 }
 
+static record *record_at(const hr_journal *journal, size_t index)
+{
+    return journal->ring[(journal->first + index) % journal->limits.batches];
+}
+
 static void drop_oldest(hr_journal *journal)
 {
-    record *oldest = journal->ring[journal->first];
-    journal->floor = oldest->sequence;
+    record *oldest = record_at(journal, 0);
+    if (journal->waiting == journal->count) {
+        journal->waiting--;
+        journal->has_dropped = true;
+    } else {
+        journal->floor = oldest->sequence;
+    }
     journal->bytes -= oldest->bytes;
     journal->first = (journal->first + 1) % journal->limits.batches;
     journal->count--;
@@ -182,10 +197,48 @@ void hr_journal_push(hr_journal *journal, const hr_batch *batch)
         journal->ring[(journal->first + journal->count) % journal->limits.batches] = copy;
         journal->count++;
         journal->bytes += copy->bytes;
+        journal->waiting += journal->holds;
+    } else if (journal->holds) {
+        journal->has_dropped = true;
     } else {
         journal->floor = sequence;
     }
     wake_subscribers(journal);
+    pthread_mutex_unlock(&journal->mutex);
+}
+
+/* Called with the lock held. */
+static void tell(hr_journal *journal, uint64_t upto)
+{
+    if (journal->has_dropped) {
+        while (journal->count)
+            drop_oldest(journal);
+        journal->has_dropped = false;
+        journal->floor = next_sequence(journal);
+    }
+    while (journal->waiting) {
+        record *next = record_at(journal, journal->count - journal->waiting);
+        if (next->sequence > upto)
+            break;
+        next->sequence = next_sequence(journal);
+        journal->waiting--;
+    }
+    wake_subscribers(journal);
+}
+
+void hr_journal_hold(hr_journal *journal, bool holds)
+{
+    pthread_mutex_lock(&journal->mutex);
+    journal->holds = holds;
+    if (!holds)
+        tell(journal, UINT64_MAX);
+    pthread_mutex_unlock(&journal->mutex);
+}
+
+void hr_journal_tell(hr_journal *journal, hr_cursor upto)
+{
+    pthread_mutex_lock(&journal->mutex);
+    tell(journal, upto.sequence);
     pthread_mutex_unlock(&journal->mutex);
 }
 
@@ -229,12 +282,13 @@ static void merge_change(merge *into, const hr_change *change)
     into->slots[slot] = (uint32_t)into->count;
 }
 
-/* Merges the records from `begin` on into one of the delta's own. Called with the lock held. */
-static hr_status merge_records(const hr_journal *journal, size_t begin, hr_delta *out)
+/* Merges the records from `begin` to before `end` into one of the delta's own. Called with the lock
+ * held. */
+static hr_status merge_records(const hr_journal *journal, size_t begin, size_t end, hr_delta *out)
 {
     size_t total = 0;
-    for (size_t i = begin; i < journal->count; i++)
-        total += journal->ring[(journal->first + i) % journal->limits.batches]->batch.count;
+    for (size_t i = begin; i < end; i++)
+        total += record_at(journal, i)->batch.count;
     size_t slots = 16;
     while (slots < total * 2)
         slots *= 2;
@@ -246,9 +300,8 @@ static hr_status merge_records(const hr_journal *journal, size_t begin, hr_delta
         goto done;
 
     hr_batch batch = {.first_us = UINT64_MAX};
-    for (size_t i = begin; i < journal->count; i++) {
-        const hr_batch *part =
-            &journal->ring[(journal->first + i) % journal->limits.batches]->batch;
+    for (size_t i = begin; i < end; i++) {
+        const hr_batch *part = &record_at(journal, i)->batch;
         for (size_t k = 0; k < part->count; k++)
             merge_change(&into, &part->changes[k]);
         if (part->first_us < batch.first_us)
@@ -281,16 +334,35 @@ hr_status hr_journal_since(hr_journal *journal, hr_cursor since, hr_delta *out)
         delta.kind = HR_SINCE_LOST;
         delta.cursor = (hr_cursor){journal->boot, journal->handed};
     } else {
-        size_t begin = journal->count;
-        while (begin &&
-               journal->ring[(journal->first + begin - 1) % journal->limits.batches]->sequence >
-                   since.sequence)
+        size_t end = journal->count - journal->waiting;
+        size_t begin = end;
+        while (begin && record_at(journal, begin - 1)->sequence > since.sequence)
             begin--;
-        if (begin < journal->count) {
-            size_t last = (journal->first + journal->count - 1) % journal->limits.batches;
-            delta.cursor.sequence = journal->ring[last]->sequence;
-            status = merge_records(journal, begin, &delta);
+        if (begin < end) {
+            delta.cursor.sequence = record_at(journal, end - 1)->sequence;
+            status = merge_records(journal, begin, end, &delta);
         }
+    }
+    pthread_mutex_unlock(&journal->mutex);
+    if (status == HR_OK)
+        *out = delta;
+    return status;
+}
+
+hr_status hr_journal_waiting(hr_journal *journal, hr_cursor after, hr_delta *out)
+{
+    hr_delta delta = {.kind = HR_SINCE_NOTHING, .cursor = after};
+    hr_status status = HR_OK;
+    pthread_mutex_lock(&journal->mutex);
+    size_t begin = journal->count - journal->waiting;
+    while (begin < journal->count && record_at(journal, begin)->sequence <= after.sequence)
+        begin++;
+    if (journal->has_dropped) {
+        delta.kind = HR_SINCE_LOST;
+        delta.cursor = (hr_cursor){journal->boot, journal->handed};
+    } else if (begin < journal->count) {
+        delta.cursor = (hr_cursor){journal->boot, record_at(journal, journal->count - 1)->sequence};
+        status = merge_records(journal, begin, journal->count, &delta);
     }
     pthread_mutex_unlock(&journal->mutex);
     if (status == HR_OK)

@@ -49,45 +49,66 @@ static bool is_promoted(const hr_watch *watch, uint64_t device)
     return false;
 }
 
+static void remember_why(hr_watch *watch, const hr_node *node, enum hr_why why)
+{
+    atomic_fetch_or(&watch->roots[node->root].why, why);
+}
+
+static enum hr_why why_unwatched(const hr_watch *watch)
+{
+    if (watch->options.polling == HR_POLLING_ALWAYS)
+        return HR_WHY_ASKED;
+    return watch->inotify < 0 ? HR_WHY_INSTANCE : HR_WHY_LIMIT;
+}
+
 static hr_attention classify(hr_watch *watch, const hr_node *node, const char *path, bool watchable)
 {
     const hr_directory *directory = node->directory;
+    if (!watchable)
+        remember_why(watch, node, why_unwatched(watch));
     if (watch->options.polling != HR_POLLING_AUTO)
         return watch->options.polling == HR_POLLING_ALWAYS ? HR_ATTENTION_POLL : HR_ATTENTION_NONE;
     if (directory->watch < 0)
         return watchable ? HR_ATTENTION_NONE : HR_ATTENTION_POLL;
-    if (is_promoted(watch, directory->device))
+    if (is_promoted(watch, directory->device)) {
+        remember_why(watch, node, HR_WHY_UNTOLD);
         return HR_ATTENTION_POLL;
+    }
     const hr_directory *parent = node->parent ? node->parent->directory : NULL;
     if (parent && parent->device == directory->device && parent->watch >= 0)
         return parent->attention;
     const char *name = untold_name(path);
     if (!name)
         return HR_ATTENTION_NONE;
+    atomic_store(&watch->roots[node->root].file_system, name);
     hr_watch_note(watch, HR_LEVEL_DEBUG,
                   "%s is on %s, which may change without telling: swept every %.3g s", path, name,
                   (double)SWEEP / 1e6);
     return HR_ATTENTION_SWEEP;
 }
 
-static void attend(hr_watch *watch, hr_directory *directory, hr_attention attention)
+static void attend(hr_watch *watch, hr_node *node, hr_attention attention)
 {
+    hr_directory *directory = node->directory;
+    size_t *of_root = watch->roots[node->root].attended;
     if (directory->attention == attention)
         return;
     watch->attended[directory->attention]--;
     watch->attended[attention]++;
+    of_root[directory->attention]--;
+    of_root[attention]++;
     directory->attention = (uint8_t)attention;
     watch->rounds_stale = true;
 }
 
 void hr_poll_attend(hr_watch *watch, hr_node *node, const char *path, bool watchable)
 {
-    attend(watch, node->directory, classify(watch, node, path, watchable));
+    attend(watch, node, classify(watch, node, path, watchable));
 }
 
 void hr_poll_forget(hr_watch *watch, hr_node *node)
 {
-    attend(watch, node->directory, HR_ATTENTION_NONE);
+    attend(watch, node, HR_ATTENTION_NONE);
     watch->rounds_stale = true;
 }
 
@@ -202,9 +223,13 @@ static void promote(hr_watch *watch, const hr_node *where)
     if (watch->promoted_count == HR_PROMOTED_MAX)
         return;
     watch->promoted[watch->promoted_count++] = device;
-    for (size_t i = 0; i < watch->rounds_count; i++)
-        if (watch->rounds[i]->directory->device == device)
-            attend(watch, watch->rounds[i]->directory, HR_ATTENTION_POLL);
+    for (size_t i = 0; i < watch->rounds_count; i++) {
+        hr_node *node = watch->rounds[i];
+        if (node->directory->device != device)
+            continue;
+        attend(watch, node, HR_ATTENTION_POLL);
+        remember_why(watch, node, HR_WHY_UNTOLD);
+    }
     watch->next_poll = hr_clock_monotonic();
     if (hr_node_path(where, &watch->path) == HR_OK)
         hr_watch_note(watch, HR_LEVEL_WARNING,

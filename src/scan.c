@@ -130,8 +130,7 @@ static void meet_file(hr_watch *watch, hr_node *node, const struct stat *status)
 {
     hr_stamp stamp = hr_stamp_of(status);
     if (watch->reading_baseline && !node->hint && !(node->flags & HR_NODE_DELIVERED)) {
-        node->flags |= HR_NODE_DELIVERED;
-        watch->tree.files++;
+        hr_tree_deliver(&watch->tree, node);
         watch->hashing = true;
         if (stamp.ctime_ns >= watch->started_ns) /* changed since the start: that is news */
             hr_watch_hint(watch, node, HR_HINT_DONE);

@@ -81,12 +81,29 @@ void hr_tree_fini(hr_tree *tree)
     }
     free(tree->table);
     free(tree->pending);
+    free(tree->by_root);
     *tree = (hr_tree){0};
+}
+
+static hr_status count_root(hr_tree *tree, uint32_t root)
+{
+    if (root < tree->by_root_count)
+        return HR_OK;
+    hr_tree_count *grown = realloc(tree->by_root, ((size_t)root + 1) * sizeof *grown);
+    if (!grown)
+        return HR_NOMEM;
+    size_t added = (size_t)root + 1 - tree->by_root_count;
+    memset(grown + tree->by_root_count, 0, added * sizeof *grown);
+    tree->by_root = grown;
+    tree->by_root_count = (size_t)root + 1;
+    return HR_OK;
 }
 
 hr_status hr_tree_add_root(hr_tree *tree, hr_bytes path, uint32_t root, hr_node **out)
 {
-    hr_status status = add_node(tree, NULL, path, out);
+    hr_status status = count_root(tree, root);
+    if (status == HR_OK)
+        status = add_node(tree, NULL, path, out);
     if (status == HR_OK)
         (*out)->root = root;
     return status;
@@ -120,7 +137,8 @@ hr_status hr_tree_make_directory(hr_tree *tree, hr_node *node)
     if (!node->directory)
         return HR_NOMEM;
     node->directory->watch = -1;
-    tree->directories++;
+    tree->all.directories++;
+    tree->by_root[node->root].directories++;
     return HR_OK;
 }
 
@@ -129,7 +147,26 @@ void hr_tree_drop_directory(hr_tree *tree, hr_node *node)
     assert(node->directory && !node->directory->children);
     free(node->directory);
     node->directory = NULL;
-    tree->directories--;
+    tree->all.directories--;
+    tree->by_root[node->root].directories--;
+}
+
+void hr_tree_deliver(hr_tree *tree, hr_node *node)
+{
+    if (node->flags & HR_NODE_DELIVERED)
+        return;
+    node->flags |= HR_NODE_DELIVERED;
+    tree->all.files++;
+    tree->by_root[node->root].files++;
+}
+
+void hr_tree_withdraw(hr_tree *tree, hr_node *node)
+{
+    if (!(node->flags & HR_NODE_DELIVERED))
+        return;
+    node->flags &= (uint8_t) ~(HR_NODE_DELIVERED | HR_NODE_HASHED | HR_NODE_SKIP_HASH);
+    tree->all.files--;
+    tree->by_root[node->root].files--;
 }
 
 void hr_tree_remove(hr_tree *tree, hr_node *node)

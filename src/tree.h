@@ -64,6 +64,11 @@ struct hr_node {
     char name[]; /* with a terminator */
 };
 
+typedef struct hr_tree_count {
+    size_t directories;
+    size_t files; /* delivered */
+} hr_tree_count;
+
 /* Zero-initialised is empty. */
 typedef struct hr_tree {
     hr_node **table;
@@ -72,8 +77,9 @@ typedef struct hr_tree {
     hr_node **pending;
     size_t pending_count;
     size_t pending_capacity;
-    size_t directories;
-    size_t files; /* delivered */
+    hr_tree_count all;
+    hr_tree_count *by_root;
+    size_t by_root_count;
 } hr_tree;
 
 /* Frees every node below the roots given to hr_tree_remove() before; asserts nothing. */
@@ -92,6 +98,10 @@ hr_status hr_tree_make_directory(hr_tree *tree, hr_node *node);
 
 /* Makes a childless directory a mere name again. */
 void hr_tree_drop_directory(hr_tree *tree, hr_node *node);
+
+/* Marks a node as a file that readers know, or no longer do. */
+void hr_tree_deliver(hr_tree *tree, hr_node *node);
+void hr_tree_withdraw(hr_tree *tree, hr_node *node);
 
 /* Frees a node without children that is no root; it leaves the pending list. */
 void hr_tree_remove(hr_tree *tree, hr_node *node);

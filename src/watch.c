@@ -191,9 +191,16 @@ hr_status hr_watch_add_root(hr_watch *watch, hr_bytes path, uint32_t *index)
 
 void hr_watch_publish(hr_watch *watch)
 {
-    atomic_store(&watch->directories, watch->tree.directories);
-    atomic_store(&watch->files, watch->tree.files);
+    atomic_store(&watch->directories, watch->tree.all.directories);
+    atomic_store(&watch->files, watch->tree.all.files);
     atomic_store(&watch->polled_directories, watch->attended[HR_ATTENTION_POLL]);
+    for (size_t i = 0; i < watch->root_count; i++) {
+        hr_root *root = &watch->roots[i];
+        atomic_store(&root->directories, watch->tree.by_root[i].directories);
+        atomic_store(&root->files, watch->tree.by_root[i].files);
+        atomic_store(&root->polled, root->attended[HR_ATTENTION_POLL]);
+        atomic_store(&root->swept, root->attended[HR_ATTENTION_SWEEP]);
+    }
 }
 
 static void note_roots(hr_watch *watch)
@@ -209,7 +216,8 @@ static void note_roots(hr_watch *watch)
     }
     hr_watch_note(watch, HR_LEVEL_DEBUG,
                   "watching %zu files in %zu directories (%zu of them polled every %.3g s)",
-                  watch->tree.files, watch->tree.directories, watch->attended[HR_ATTENTION_POLL],
+                  watch->tree.all.files, watch->tree.all.directories,
+                  watch->attended[HR_ATTENTION_POLL],
                   (double)watch->options.poll_interval_us / 1e6);
 }
 
@@ -243,6 +251,11 @@ static void wait_for_events(hr_watch *watch)
         {watch->wake, POLLIN, 0}, {watch->inotify, POLLIN, 0}, {watch->mounts, POLLPRI, 0}};
     int ready = ppoll(descriptors, 3, deadline == HR_SETTLE_NEVER ? NULL : &timeout, NULL);
     atomic_fetch_add_explicit(&watch->wakeups, 1, memory_order_relaxed);
+    if (ready > 0 && descriptors[0].revents) {
+        uint64_t count;
+        ssize_t size = read(watch->wake, &count, sizeof count);
+        (void)size;
+    }
     if (ready > 0 && descriptors[1].revents)
         hr_notify_drain(watch);
     if (ready > 0 && descriptors[2].revents) /* what was mounted makes no event below it */
@@ -256,6 +269,28 @@ static void flush_if_due(hr_watch *watch)
     if (now < due)
         return;
     hr_flush(watch, now);
+}
+
+static bool is_at_rest(const hr_watch *watch)
+{
+    return !watch->next_try && !watch->incomplete &&
+           hr_settle_deadline(&watch->settle) == HR_SETTLE_NEVER;
+}
+
+/* The kernel has queued the events of all that happened before the question was asked. */
+static void answer_sync(hr_watch *watch)
+{
+    uint64_t asked = atomic_load(&watch->syncs);
+    if (atomic_load(&watch->synced) == asked)
+        return;
+    hr_notify_drain(watch);
+    if (is_at_rest(watch) && watch->attended[HR_ATTENTION_POLL])
+        hr_poll_again(watch, true);
+    if (!is_at_rest(watch))
+        return;
+    atomic_store(&watch->synced, asked);
+    if (watch->options.on_synced)
+        watch->options.on_synced(watch->options.user);
 }
 
 /* What the baseline misses can never be told to have gone: it is read until it is whole, or for
@@ -293,6 +328,7 @@ static void *run(void *argument)
             break;
         hr_poll_if_due(watch);
         flush_if_due(watch);
+        answer_sync(watch);
     }
     return NULL;
 }
@@ -362,12 +398,45 @@ hr_watch_stats hr_watch_get_stats(hr_watch *watch)
     };
 }
 
-static void stop_thread(hr_watch *watch)
+hr_root_stats hr_watch_get_root_stats(hr_watch *watch, uint32_t index)
+{
+    if (index >= watch->root_count)
+        return (hr_root_stats){0};
+    hr_root *root = &watch->roots[index];
+    return (hr_root_stats){
+        .directories = atomic_load(&root->directories),
+        .files = atomic_load(&root->files),
+        .polled_directories = atomic_load(&root->polled),
+        .swept_directories = atomic_load(&root->swept),
+        .why = atomic_load(&root->why),
+        .file_system = atomic_load(&root->file_system),
+    };
+}
+
+static void wake_thread(hr_watch *watch)
 {
     const uint64_t one = 1;
-    atomic_store(&watch->stop, true);
     ssize_t written = write(watch->wake, &one, sizeof one);
     (void)written;
+}
+
+void hr_watch_sync(hr_watch *watch)
+{
+    if (!watch->running)
+        return;
+    atomic_fetch_add(&watch->syncs, 1);
+    wake_thread(watch);
+}
+
+bool hr_watch_is_synced(hr_watch *watch)
+{
+    return atomic_load(&watch->synced) == atomic_load(&watch->syncs);
+}
+
+static void stop_thread(hr_watch *watch)
+{
+    atomic_store(&watch->stop, true);
+    wake_thread(watch);
     pthread_join(watch->thread, NULL);
 }
 

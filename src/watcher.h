@@ -26,7 +26,12 @@ typedef struct hr_anchor {
 
 typedef struct hr_root {
     hr_node *node;
-    hr_buffer lock; /* path of git's index.lock, NUL-terminated, or empty */
+    hr_buffer lock;                      /* path of git's index.lock, NUL-terminated, or empty */
+    size_t attended[HR_ATTENTION_COUNT]; /* as that of the watch */
+    /* What other threads may see. */
+    atomic_uint_fast64_t directories, files, polled, swept;
+    atomic_uint why; /* hr_why */
+    _Atomic(const char *) file_system;
 } hr_root;
 
 /* A change that will be delivered; its path lies in the arena. */
@@ -99,6 +104,8 @@ struct hr_watch {
     pthread_cond_t became_ready;
     bool ready;
     atomic_bool stop;
+    atomic_uint_fast64_t syncs;  /* asked for */
+    atomic_uint_fast64_t synced; /* of these, answered */
     atomic_uint_fast64_t directories, files, polled_directories, wakeups, batches;
 };
 

@@ -112,6 +112,27 @@ static hr_journal *new_journal(size_t batches, size_t bytes)
     return journal;
 }
 
+/* `expected`: words, or NULL: nothing waits. Returns the cursor to tell it by. */
+static hr_cursor assert_waiting_after(hr_journal *journal, hr_cursor after, const char *expected)
+{
+    char words[1024];
+    hr_delta delta;
+    assert_int_equal(hr_journal_waiting(journal, after, &delta), HR_OK);
+    assert_int_equal(delta.kind, expected ? HR_SINCE_CHANGES : HR_SINCE_NOTHING);
+    if (expected) {
+        write_words(&delta.batch, words, sizeof words);
+        assert_string_equal(words, expected);
+    }
+    hr_cursor cursor = delta.cursor;
+    hr_delta_fini(&delta);
+    return cursor;
+}
+
+static hr_cursor assert_waiting(hr_journal *journal, const char *expected)
+{
+    return assert_waiting_after(journal, (hr_cursor){BOOT, 0}, expected);
+}
+
 /* ---- cursors ---- */
 
 static void test_cursor_is_written_and_read(void **state)
@@ -418,6 +439,125 @@ static bool is_readable(int fd)
     return poll(&descriptor, 1, 0) == 1;
 }
 
+/* ---- holding ---- */
+
+static void test_what_is_held_waits_and_is_told_as_one(void **state)
+{
+    hr_journal *journal = new_journal(0, 0);
+    hr_cursor before = hr_journal_now(journal);
+    assert_waiting(journal, NULL);
+    push(journal, "~seen");
+    hr_journal_hold(journal, true);
+    assert_waiting(journal, NULL);
+    push(journal, "+a ~b");
+    push(journal, "-a ~c");
+    /* A page that is made now has been made too early for what waits. */
+    hr_cursor meanwhile = hr_journal_now(journal);
+    hr_cursor reader = before;
+    assert_since(journal, &reader, "~seen");
+    assert_since(journal, &reader, NULL);
+    assert_waiting(journal, "~b ~c");
+    hr_journal_hold(journal, false);
+    assert_waiting(journal, NULL);
+    assert_since(journal, &reader, "~b ~c");
+    assert_since(journal, &meanwhile, "~b ~c");
+    assert_since(journal, &before, "~b ~c ~seen");
+    push(journal, "~d");
+    assert_since(journal, &reader, "~d");
+    hr_journal_free(journal);
+}
+
+static void test_what_came_later_waits_on(void **state)
+{
+    hr_journal *journal = new_journal(0, 0);
+    hr_cursor reader = hr_journal_now(journal);
+    hr_journal_hold(journal, true);
+    push(journal, "~a");
+    hr_cursor first = assert_waiting(journal, "~a");
+    push(journal, "~b");
+    assert_waiting(journal, "~a ~b");
+    assert_waiting_after(journal, first, "~b");
+    hr_journal_tell(journal, first);
+    assert_since(journal, &reader, "~a");
+    hr_cursor second = assert_waiting(journal, "~b");
+    assert_waiting_after(journal, second, NULL);
+    hr_journal_tell(journal, first);
+    assert_since(journal, &reader, NULL);
+    hr_journal_tell(journal, second);
+    assert_since(journal, &reader, "~b");
+    assert_waiting(journal, NULL);
+    hr_journal_free(journal);
+}
+
+static void test_those_who_wait_are_woken_by_what_waits(void **state)
+{
+    hr_journal *journal = new_journal(0, 0);
+    uint64_t count;
+    int fd;
+    assert_int_equal(hr_journal_subscribe(journal, &fd), HR_OK);
+    hr_journal_hold(journal, true);
+    push(journal, "~a");
+    assert_true(is_readable(fd));
+    assert_int_equal(read(fd, &count, sizeof count), sizeof count);
+    hr_journal_tell(journal, assert_waiting(journal, "~a"));
+    assert_true(is_readable(fd));
+    assert_int_equal(read(fd, &count, sizeof count), sizeof count);
+    hr_journal_hold(journal, false);
+    assert_true(is_readable(fd));
+    hr_journal_free(journal);
+}
+
+static void assert_waiting_is_lost(hr_journal *journal)
+{
+    hr_delta delta;
+    assert_int_equal(hr_journal_waiting(journal, (hr_cursor){BOOT, 0}, &delta), HR_OK);
+    assert_int_equal(delta.kind, HR_SINCE_LOST);
+    hr_journal_tell(journal, delta.cursor);
+    hr_delta_fini(&delta);
+}
+
+static void test_too_much_to_hold_is_a_loss_when_it_is_told(void **state)
+{
+    enum { RING = 3 };
+    hr_journal *journal = new_journal(RING, 0);
+    hr_cursor start = hr_journal_now(journal);
+    push(journal, "~seen");
+    hr_cursor reader = hr_journal_now(journal);
+    hr_journal_hold(journal, true);
+    for (int i = 0; i < RING + 1; i++)
+        push(journal, "~a");
+    /* Not before: a reload would come too early. */
+    assert_since(journal, &reader, NULL);
+    assert_lost(journal, start);
+    assert_waiting_is_lost(journal);
+    assert_lost(journal, reader);
+    assert_waiting(journal, NULL);
+
+    hr_cursor after = hr_journal_now(journal);
+    push(journal, "~b");
+    hr_journal_hold(journal, false);
+    assert_since(journal, &after, "~b");
+    hr_journal_free(journal);
+}
+
+static void test_a_batch_too_large_to_hold_is_a_loss_when_it_is_told(void **state)
+{
+    hr_journal *journal = new_journal(0, 300);
+    hr_cursor reader = hr_journal_now(journal);
+    char word[500];
+    memset(word, 'x', sizeof word);
+    word[0] = '~';
+    word[sizeof word - 1] = '\0';
+    hr_journal_hold(journal, true);
+    push(journal, word);
+    assert_since(journal, &reader, NULL);
+    push(journal, "~a");
+    hr_journal_hold(journal, false);
+    assert_lost(journal, reader);
+    assert_waiting(journal, NULL);
+    hr_journal_free(journal);
+}
+
 static void test_every_subscriber_is_woken(void **state)
 {
     hr_journal *journal = new_journal(0, 0);
@@ -540,6 +680,15 @@ static void test_many_threads_lose_nothing(void **state)
     atomic_store(&crowd.writers_left, WRITERS);
     for (int i = 0; i < WRITERS; i++)
         assert_int_equal(pthread_create(&writers[i], NULL, write_many, &crowd), 0);
+    while (atomic_load(&crowd.writers_left)) {
+        hr_delta delta;
+        hr_journal_hold(crowd.journal, true);
+        sched_yield();
+        assert_int_equal(hr_journal_waiting(crowd.journal, (hr_cursor){BOOT, 0}, &delta), HR_OK);
+        hr_journal_tell(crowd.journal, delta.cursor);
+        hr_delta_fini(&delta);
+        hr_journal_hold(crowd.journal, false);
+    }
     for (int i = 0; i < WRITERS; i++)
         pthread_join(writers[i], NULL);
     for (int i = 0; i < READERS; i++)
@@ -565,6 +714,11 @@ int main(void)
         cmocka_unit_test(test_batch_without_memory_is_a_loss),
         cmocka_unit_test(test_question_without_memory_can_be_asked_again),
         cmocka_unit_test(test_flood_takes_bounded_memory),
+        cmocka_unit_test(test_what_is_held_waits_and_is_told_as_one),
+        cmocka_unit_test(test_what_came_later_waits_on),
+        cmocka_unit_test(test_those_who_wait_are_woken_by_what_waits),
+        cmocka_unit_test(test_too_much_to_hold_is_a_loss_when_it_is_told),
+        cmocka_unit_test(test_a_batch_too_large_to_hold_is_a_loss_when_it_is_told),
         cmocka_unit_test(test_every_subscriber_is_woken),
         cmocka_unit_test(test_subscriber_without_memory_leaves_the_others),
         cmocka_unit_test(test_many_threads_lose_nothing),

@@ -365,11 +365,16 @@ static void test_change_below_an_overlay_is_found_and_makes_it_polled(void **sta
     put_file(scene, "root/sub/a", "two");
     assert_batch(scene, "~sub/a");
     assert_int_equal(hr_watch_get_stats(scene->watch).polled_directories, 0);
+    assert_int_equal(hr_watch_get_root_stats(scene->watch, 0).swept_directories, 2);
+    assert_int_equal(hr_watch_get_root_stats(scene->watch, 0).why, 0);
+    assert_string_equal(hr_watch_get_root_stats(scene->watch, 0).file_system, "overlay");
     assert_false(was_noted(scene, "without an event"));
     write_behind(scene, "HR_UPPER", "root/sub/b", "one");
     assert_batch(scene, "+sub/b");
     assert_true(was_noted(scene, "without an event from its file system: it is polled"));
     assert_int_equal(hr_watch_get_stats(scene->watch).polled_directories, 2);
+    assert_int_equal(hr_watch_get_root_stats(scene->watch, 0).polled_directories, 2);
+    assert_int_equal(hr_watch_get_root_stats(scene->watch, 0).why, HR_WHY_UNTOLD);
     for (int i = 0; i < 5; i++) {
         write_behind(scene, "HR_UPPER", "root/sub/b", i % 2 ? "odd" : "even");
         assert_batch(scene, "~sub/b");

@@ -131,13 +131,35 @@ static void test_directories_are_counted(void **state)
     hr_tree tree = {0};
     hr_node *root = add_root(&tree, "/r", 0);
     hr_node *a = add_directory(&tree, root, "a");
-    assert_int_equal(tree.directories, 2);
+    assert_int_equal(tree.all.directories, 2);
     hr_tree_drop_directory(&tree, a);
-    assert_int_equal(tree.directories, 1);
+    assert_int_equal(tree.all.directories, 1);
     assert_null(a->directory);
     assert_int_equal(hr_tree_make_directory(&tree, a), HR_OK);
     hr_tree_remove(&tree, a);
-    assert_int_equal(tree.directories, 1);
+    assert_int_equal(tree.all.directories, 1);
+    hr_tree_fini(&tree);
+}
+
+static void test_each_root_counts_its_own(void **state)
+{
+    hr_tree tree = {0};
+    hr_node *file;
+    hr_node *second = add_root(&tree, "/s", 1);
+    hr_node *first = add_root(&tree, "/r", 0);
+    add_directory(&tree, second, "a");
+    assert_int_equal(hr_tree_child(&tree, second, (hr_bytes){"b", 1}, &file), HR_OK);
+    hr_tree_deliver(&tree, file);
+    hr_tree_deliver(&tree, file);
+    assert_int_equal(tree.all.files, 1);
+    assert_int_equal(tree.by_root[first->root].directories, 1);
+    assert_int_equal(tree.by_root[first->root].files, 0);
+    assert_int_equal(tree.by_root[second->root].directories, 2);
+    assert_int_equal(tree.by_root[second->root].files, 1);
+    hr_tree_withdraw(&tree, file);
+    hr_tree_withdraw(&tree, file);
+    assert_int_equal(tree.all.files, 0);
+    assert_int_equal(tree.by_root[second->root].files, 0);
     hr_tree_fini(&tree);
 }
 
@@ -194,6 +216,7 @@ int main(void)
         cmocka_unit_test(test_child_is_found_by_parent_and_name),
         cmocka_unit_test(test_names_come_and_go),
         cmocka_unit_test(test_directories_are_counted),
+        cmocka_unit_test(test_each_root_counts_its_own),
         cmocka_unit_test(test_map_holds_what_was_set),
         cmocka_unit_test(test_same_stamp_means_every_field),
     };

@@ -121,6 +121,27 @@ static void test_every_one_of_many_saves_is_told(void **state)
     assert_nothing(scene);
 }
 
+static void test_all_that_happened_before_a_sync_is_told_before_its_answer(void **state)
+{
+    struct scene *scene = *state;
+    scene_start(scene);
+    assert_true(hr_watch_is_synced(scene->watch));
+    scene_sync(scene);
+    for (int i = 0; i < 20; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "root/%d.css", i);
+        put_file(scene, name, "one");
+        scene_sync(scene);
+        pthread_mutex_lock(&scene->mutex);
+        size_t told = scene->batch_count;
+        pthread_mutex_unlock(&scene->mutex);
+        assert_int_equal(told, i + 1);
+    }
+    hr_watch_sync(scene->watch);
+    hr_watch_sync(scene->watch);
+    scene_sync(scene);
+}
+
 static void test_same_content_is_no_change(void **state)
 {
     struct scene *scene = *state;
@@ -1128,6 +1149,8 @@ static void test_what_has_no_watch_is_polled(void **state)
         assert_true(stats.polled_directories > 0 && stats.polled_directories < stats.directories);
         assert_true(was_noted(scene, "limit of inotify watches"));
     }
+    assert_int_equal(hr_watch_get_root_stats(scene->watch, 0).why,
+                     is_native(scene) ? HR_WHY_LIMIT : HR_WHY_ASKED);
     for (int i = 0; i < 12; i++) {
         char word[64];
         snprintf(path, sizeof path, "root/%d/sub/file", i);
@@ -1154,6 +1177,8 @@ static void test_without_an_instance_all_is_polled(void **state)
     assert_int_equal(hr_watch_get_stats(scene->watch).polled_directories, 2);
     if (is_native(scene))
         assert_true(was_noted(scene, "no inotify instance"));
+    assert_int_equal(hr_watch_get_root_stats(scene->watch, 0).why,
+                     is_native(scene) ? HR_WHY_INSTANCE : HR_WHY_ASKED);
     put_file(scene, "root/a/one", "one");
     assert_batch(scene, "+a/one");
     assert_nothing(scene);
@@ -1169,6 +1194,7 @@ static void test_never_polls_if_told_so(void **state)
     hr_watch_stats stats = hr_watch_get_stats(scene->watch);
     assert_int_equal(stats.polled_directories, 0);
     assert_true(was_noted(scene, "is not watched"));
+    assert_int_equal(hr_watch_get_root_stats(scene->watch, 0).why, HR_WHY_LIMIT);
 }
 
 /* ---- rest and life ---- */
@@ -1216,6 +1242,31 @@ static void test_counts_what_it_knows(void **state)
     stats = hr_watch_get_stats(scene->watch);
     assert_int_equal(stats.directories, 3);
     assert_int_equal(stats.files, 2); /* with the sentinel */
+}
+
+static void test_tells_of_each_root(void **state)
+{
+    struct scene *scene = *state;
+    make_directory(scene, "other/a");
+    put_file(scene, "other/a/one", "one");
+    scene_root(scene, "root");
+    scene_root(scene, "other");
+    scene_root(scene, "other/a");
+    scene_start(scene);
+    put_file(scene, "root/two", "two");
+    assert_batch(scene, "+two");
+    hr_root_stats first = hr_watch_get_root_stats(scene->watch, 0);
+    hr_root_stats second = hr_watch_get_root_stats(scene->watch, 1);
+    hr_root_stats inside = hr_watch_get_root_stats(scene->watch, 2);
+    assert_int_equal(first.directories, 1);
+    assert_int_equal(first.files, 1);
+    assert_int_equal(second.directories, 2);
+    assert_int_equal(second.files, 1);
+    assert_int_equal(second.polled_directories, is_native(scene) ? 0 : 2);
+    assert_int_equal(second.swept_directories, 0);
+    assert_int_equal(second.why, is_native(scene) ? 0 : HR_WHY_ASKED);
+    assert_int_equal(inside.directories + inside.files + inside.polled_directories, 0);
+    assert_int_equal(hr_watch_get_root_stats(scene->watch, 3).directories, 0);
 }
 
 static void test_what_changes_after_the_start_is_told(void **state)
@@ -1293,6 +1344,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         BOTH(one_save_is_one_batch),
         BOTH(every_one_of_many_saves_is_told),
+        BOTH(all_that_happened_before_a_sync_is_told_before_its_answer),
         BOTH(same_content_is_no_change),
         BOTH(file_is_added_changed_and_removed),
         BOTH(rename_removes_and_adds),
@@ -1345,6 +1397,7 @@ int main(void)
         BOTH(without_an_instance_all_is_polled),
         NATIVE(never_polls_if_told_so),
         NATIVE(at_rest_nothing_wakes_it),
+        BOTH(tells_of_each_root),
         BOTH(counts_what_it_knows),
         BOTH(what_changes_after_the_start_is_told),
         BOTH(two_changes_in_a_row_after_each_start_are_told),

@@ -134,6 +134,16 @@ static void on_note(void *user, hr_level level, const char *text)
     pthread_mutex_unlock(&scene->mutex);
 }
 
+static void on_synced(void *user)
+{
+    struct scene *scene = user;
+    pthread_mutex_lock(&scene->mutex);
+    scene->synced++;
+    scene->broken |= pthread_equal(pthread_self(), scene->owner);
+    pthread_cond_broadcast(&scene->changed);
+    pthread_mutex_unlock(&scene->mutex);
+}
+
 bool was_noted(struct scene *scene, const char *text)
 {
     pthread_mutex_lock(&scene->mutex);
@@ -261,6 +271,22 @@ void scene_wait_held(struct scene *scene)
     assert_int_equal(error, 0);
 }
 
+void scene_sync(struct scene *scene)
+{
+    struct timespec until = deadline();
+    int error = 0;
+    pthread_mutex_lock(&scene->mutex);
+    size_t before = scene->synced;
+    pthread_mutex_unlock(&scene->mutex);
+    hr_watch_sync(scene->watch);
+    pthread_mutex_lock(&scene->mutex);
+    while (scene->synced == before && !error)
+        error = pthread_cond_timedwait(&scene->changed, &scene->mutex, &until);
+    pthread_mutex_unlock(&scene->mutex);
+    assert_int_equal(error, 0);
+    assert_true(hr_watch_is_synced(scene->watch));
+}
+
 void scene_release(struct scene *scene)
 {
     pthread_mutex_lock(&scene->mutex);
@@ -286,6 +312,7 @@ void scene_init(struct scene *scene, hr_polling polling)
         .poll_interval_us = 20000,
         .on_batch = on_batch,
         .on_note = on_note,
+        .on_synced = on_synced,
         .user = scene,
     };
     pthread_condattr_t attributes;

@@ -28,11 +28,12 @@ struct scene {
     pthread_cond_t changed;
     char **batches;
     size_t batch_count;
-    size_t taken; /* of the batches, by the test */
-    char *notes;  /* "warning: …\n" and so on, or NULL */
-    bool hold;    /* the callback waits while this is set */
-    bool held;    /* and it does so now */
-    bool broken;  /* a callback came as it must not: see assert_batch() */
+    size_t taken;  /* of the batches, by the test */
+    char *notes;   /* "warning: …\n" and so on, or NULL */
+    bool hold;     /* the callback waits while this is set */
+    bool held;     /* and it does so now */
+    size_t synced; /* how often it was said */
+    bool broken;   /* a callback came as it must not: see assert_batch() */
     pthread_t owner;
 };
 
@@ -73,6 +74,9 @@ void assert_nothing(struct scene *scene);
  * next call. */
 const char *take_all(struct scene *scene);
 void assert_all(struct scene *scene, const char *expected);
+
+/* Waits until hr_watch_sync() is answered. */
+void scene_sync(struct scene *scene);
 
 /* Did a note say so? */
 bool was_noted(struct scene *scene, const char *text);
