@@ -4,7 +4,11 @@ import hashlib
 import sys
 from pathlib import Path
 
-MEDIA_TYPES = {".js": "text/javascript"}
+MEDIA_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript",
+}
 
 
 def quoted(text: str) -> str:

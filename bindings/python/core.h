@@ -157,6 +157,28 @@ core_note *core_notes_take(core_notes *notes, size_t *lost);
 /* Leaves a note on a batch. */
 void core_notes_batch(core_notes *notes, const hr_batch *batch);
 
+/* History. */
+
+/* The last batches, until Python comes to fetch them. Safe for any thread; knows nothing of Python.
+ */
+typedef struct core_history core_history;
+
+typedef struct core_past {
+    struct core_past *next;
+    hr_batch batch;      /* its first changes */
+    size_t count;        /* of all of them */
+    hr_change changes[]; /* and then their paths */
+} core_past;
+
+core_history *core_history_new(void); /* NULL: no memory */
+void core_history_free(core_history *history);
+
+/* Keeps a copy, in place of the oldest if there are many; nothing without memory. */
+void core_history_add(core_history *history, const hr_batch *batch);
+
+/* The batches so far, oldest first; each to be freed by free(). */
+core_past *core_history_take(core_history *history);
+
 /* Messages (head.c). */
 
 /* A copy of a message with one entry replaced. Steals `value`, which may be NULL after an error. */

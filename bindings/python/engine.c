@@ -9,13 +9,16 @@ typedef struct core_engine {
     PyObject_HEAD hr_journal *journal;
     hr_wire *wire;
     core_notes *notes;
+    core_history *history;
     hr_watch *watch; /* NULL: stopped */
     hr_watch_stats last_stats;
     char **exclude;
     size_t exclude_count;
+    Py_ssize_t root_count;
     unsigned waiting; /* calls of wait_ready() that are under way */
 
-    /* Counts twice a batch: odd while one is being pushed. Written by the watcher's thread. */
+    /* Counts twice a batch: odd while one is being pushed by the watcher's thread. Counts by two
+     * for what is done under the GIL. */
     _Atomic uint64_t generation;
 
     /* Streams stand at the same cursor as long as nothing is pushed, so that one answer serves all.
@@ -36,12 +39,19 @@ static void on_batch(void *user, const hr_batch *batch)
     atomic_fetch_add(&engine->generation, 1);
     hr_journal_push(engine->journal, batch);
     atomic_fetch_add(&engine->generation, 1);
+    core_history_add(engine->history, batch);
 }
 
 static void on_note(void *user, hr_level level, const char *text)
 {
     core_engine *engine = user;
     core_notes_add(engine->notes, level, text);
+    hr_journal_wake(engine->journal);
+}
+
+static void on_synced(void *user)
+{
+    core_engine *engine = user;
     hr_journal_wake(engine->journal);
 }
 
@@ -71,6 +81,7 @@ static bool add_roots(core_engine *engine, PyObject *roots)
             core_raise(status, item);
             return false;
         }
+        engine->root_count++;
     }
     return true;
 }
@@ -123,7 +134,8 @@ static bool open_engine(core_engine *engine, hr_bytes base, int polling, double 
                         uint64_t boot)
 {
     engine->notes = core_notes_new();
-    if (!engine->notes) {
+    engine->history = core_history_new();
+    if (!engine->notes || !engine->history) {
         PyErr_NoMemory();
         return false;
     }
@@ -134,6 +146,7 @@ static bool open_engine(core_engine *engine, hr_bytes base, int polling, double 
         .exclude_count = engine->exclude_count,
         .on_batch = on_batch,
         .on_note = on_note,
+        .on_synced = on_synced,
         .user = engine,
     };
     hr_status status = hr_journal_new(boot, NULL, &engine->journal);
@@ -205,6 +218,7 @@ static void engine_dealloc(PyObject *self)
     hr_wire_free(engine->wire);
     hr_journal_free(engine->journal);
     core_notes_free(engine->notes);
+    core_history_free(engine->history);
     for (size_t i = 0; i < engine->exclude_count; i++)
         free(engine->exclude[i]);
     free(engine->exclude);
@@ -393,6 +407,90 @@ static PyObject *engine_shutdown_frame(PyObject *self, PyObject *unused)
     return bytes;
 }
 
+/* What waits. */
+
+static PyObject *engine_hold(PyObject *self, PyObject *holds)
+{
+    core_engine *engine = (core_engine *)self;
+    hr_journal_hold(engine->journal, holds == Py_True);
+    atomic_fetch_add(&engine->generation, 2);
+    Py_RETURN_NONE;
+}
+
+/* [(index of the root, path)], in the order of the event. */
+static PyObject *named_files(const hr_batch *batch)
+{
+    PyObject *list = PyList_New(0);
+    for (size_t i = 0; list && i < batch->count; i++) {
+        const hr_change *change = &batch->changes[i];
+        PyObject *pair =
+            Py_BuildValue("(Iy#)", change->root, change->path.data, (Py_ssize_t)change->path.size);
+        if (!pair || PyList_Append(list, pair) < 0)
+            Py_CLEAR(list);
+        Py_XDECREF(pair);
+    }
+    return list;
+}
+
+static PyObject *waiting_tuple(core_engine *engine, const hr_delta *delta)
+{
+    hr_buffer frame = {0};
+    if (delta->kind == HR_SINCE_CHANGES && hr_wire_changes(engine->wire, delta, &frame) != HR_OK)
+        return PyErr_NoMemory();
+    PyObject *cursor = cursor_text(delta->cursor);
+    PyObject *files = named_files(&delta->batch);
+    PyObject *tuple = cursor && files ? Py_BuildValue("(y#OO)", frame.size ? frame.data : "",
+                                                      (Py_ssize_t)frame.size, files, cursor)
+                                      : NULL;
+    Py_XDECREF(cursor);
+    Py_XDECREF(files);
+    hr_buffer_fini(&frame);
+    return tuple;
+}
+
+static PyObject *engine_waiting(PyObject *self, PyObject *cursor)
+{
+    core_engine *engine = (core_engine *)self;
+    hr_bytes text;
+    hr_cursor after = {0};
+    hr_delta delta;
+    if (cursor != Py_None && (!core_text(cursor, &text) || hr_cursor_parse(text, &after) != HR_OK))
+        return core_raise(HR_INVALID, cursor);
+    hr_status status = hr_journal_waiting(engine->journal, after, &delta);
+    if (status != HR_OK)
+        return core_raise(status, NULL);
+    PyObject *waiting =
+        delta.kind == HR_SINCE_NOTHING ? Py_NewRef(Py_None) : waiting_tuple(engine, &delta);
+    hr_delta_fini(&delta);
+    return waiting;
+}
+
+static PyObject *engine_tell(PyObject *self, PyObject *cursor)
+{
+    core_engine *engine = (core_engine *)self;
+    hr_bytes text;
+    hr_cursor upto;
+    if (!core_text(cursor, &text) || hr_cursor_parse(text, &upto) != HR_OK)
+        return core_raise(HR_INVALID, cursor);
+    hr_journal_tell(engine->journal, upto);
+    atomic_fetch_add(&engine->generation, 2);
+    Py_RETURN_NONE;
+}
+
+static PyObject *engine_sync(PyObject *self, PyObject *unused)
+{
+    core_engine *engine = (core_engine *)self;
+    if (engine->watch)
+        hr_watch_sync(engine->watch);
+    Py_RETURN_NONE;
+}
+
+static PyObject *engine_is_synced(PyObject *self, PyObject *unused)
+{
+    core_engine *engine = (core_engine *)self;
+    return PyBool_FromLong(!engine->watch || hr_watch_is_synced(engine->watch));
+}
+
 /* Subscriptions, notes, figures. */
 
 static PyObject *engine_subscribe(PyObject *self, PyObject *unused)
@@ -477,6 +575,58 @@ static PyObject *engine_stats(PyObject *self, PyObject *unused)
     return out;
 }
 
+/* What hr_watch_get_root_stats() says of each root. */
+static PyObject *engine_roots(PyObject *self, PyObject *unused)
+{
+    core_engine *engine = (core_engine *)self;
+    PyObject *list = PyList_New(0);
+    for (Py_ssize_t i = 0; list && engine->watch && i < engine->root_count; i++) {
+        hr_root_stats root = hr_watch_get_root_stats(engine->watch, (uint32_t)i);
+        PyObject *item = Py_BuildValue(
+            "(KKKKIz)", (unsigned long long)root.directories, (unsigned long long)root.files,
+            (unsigned long long)root.polled_directories, (unsigned long long)root.swept_directories,
+            root.why, root.file_system);
+        if (!item || PyList_Append(list, item) < 0)
+            Py_CLEAR(list);
+        Py_XDECREF(item);
+    }
+    return list;
+}
+
+/* (microseconds since 1970, microseconds it took, number of changes, the event of the first ones)
+ */
+static PyObject *past_tuple(const core_engine *engine, const core_past *past)
+{
+    const hr_delta delta = {.kind = HR_SINCE_CHANGES, .batch = past->batch};
+    hr_buffer frame = {0};
+    hr_status status = hr_wire_changes(engine->wire, &delta, &frame);
+    PyObject *tuple =
+        status == HR_OK
+            ? Py_BuildValue("(LKny#)", (long long)past->batch.unix_us,
+                            (unsigned long long)(past->batch.settled_us - past->batch.first_us),
+                            (Py_ssize_t)past->count, frame.data, (Py_ssize_t)frame.size)
+            : core_raise(status, NULL);
+    hr_buffer_fini(&frame);
+    return tuple;
+}
+
+static PyObject *engine_take_batches(PyObject *self, PyObject *unused)
+{
+    core_engine *engine = (core_engine *)self;
+    core_past *past = core_history_take(engine->history);
+    PyObject *list = PyList_New(0);
+    while (past) {
+        core_past *next = past->next;
+        PyObject *tuple = list ? past_tuple(engine, past) : NULL;
+        if (list && (!tuple || PyList_Append(list, tuple) < 0))
+            Py_CLEAR(list);
+        Py_XDECREF(tuple);
+        free(past);
+        past = next;
+    }
+    return list;
+}
+
 static PyMethodDef engine_methods[] = {
     {"start", engine_start, METH_NOARGS, PyDoc_STR("Start the watcher's thread.")},
     {"stop", engine_stop, METH_NOARGS, PyDoc_STR("Join the watcher's thread and wake all.")},
@@ -487,6 +637,14 @@ static PyMethodDef engine_methods[] = {
      PyDoc_STR("(frame, cursor) to begin a stream with, from a client's cursor or None.")},
     {"since", engine_since, METH_O,
      PyDoc_STR("(frame, cursor): what changed since; the frame is empty if nothing did.")},
+    {"hold", engine_hold, METH_O, PyDoc_STR("Whether what is found from now on waits.")},
+    {"waiting", engine_waiting, METH_O,
+     PyDoc_STR("(event, [(root, path)], cursor) of what waits since a cursor of this, or None; an "
+               "empty event: too much.")},
+    {"sync", engine_sync, METH_NOARGS,
+     PyDoc_STR("Have the subscribers woken once all that has happened so far is found.")},
+    {"is_synced", engine_is_synced, METH_NOARGS, PyDoc_STR("Whether every sync() is done.")},
+    {"tell", engine_tell, METH_O, PyDoc_STR("Tell what has waited up to a cursor of waiting().")},
     {"shutdown_frame", engine_shutdown_frame, METH_NOARGS,
      PyDoc_STR("The event that says that the server will not be back.")},
     {"subscribe", engine_subscribe, METH_NOARGS,
@@ -495,6 +653,11 @@ static PyMethodDef engine_methods[] = {
     {"take_notes", engine_take_notes, METH_NOARGS,
      PyDoc_STR("What the watcher has to say since the last call: [(level, text)].")},
     {"stats", engine_stats, METH_NOARGS, PyDoc_STR("Figures of the watcher.")},
+    {"roots", engine_roots, METH_NOARGS,
+     PyDoc_STR("Of each root (directories, files, polled ones, swept ones, why, file system); none "
+               "once stopped.")},
+    {"take_batches", engine_take_batches, METH_NOARGS,
+     PyDoc_STR("The last batches since the last call: [(unix_us, took_us, count, event)].")},
     {0},
 };
 

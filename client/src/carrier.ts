@@ -14,6 +14,8 @@ export interface CarrierDeps {
   share(): Promise<Way>;
   /** Of the page, at this moment. */
   cursor(): string;
+  /** Of the page, for a person who looks at the status. */
+  address: string;
   /** Returns whether the page wants to begin again, at the cursor that it has then. */
   hello(hello: Hello): boolean | undefined;
   update(update: Update, cursor: string): void;
@@ -44,6 +46,8 @@ export const createCarrier = (deps: CarrierDeps): Carrier => {
   let failures = 0;
   /** Names the attempt under way: what an earlier one brings is not heard. */
   let attempt = 0;
+
+  const say = (): void => send?.(['open', deps.cursor(), deps.address]);
 
   const close = (): void => {
     attempt++;
@@ -80,7 +84,7 @@ export const createCarrier = (deps: CarrierDeps): Carrier => {
     if (message[0] === 'away') deps.away();
     if (message[0] === 'update') deps.update(message[1], message[2]);
     if (message[0] === 'who' || (message[0] === 'hello' && deps.hello(message[1])))
-      send?.(['open', deps.cursor()]);
+      say();
   };
 
   const open = (): void => {
@@ -93,7 +97,7 @@ export const createCarrier = (deps: CarrierDeps): Carrier => {
     cancel = deps.timer(fail, SILENCE);
     try {
       send = way((message) => attempt === current && hear(message), fail);
-      send(['open', deps.cursor()]);
+      say();
     } catch {
       fail();
     }

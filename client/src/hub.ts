@@ -4,6 +4,8 @@ import { bootOf, isLater, type Hello, type ToHub, type ToPage, type Update } fro
 export interface HubDeps extends Pick<ConnectionDeps, 'timer' | 'clock' | 'random'> {
   /** Opens a stream that goes on from `cursor`. */
   source(cursor: string): Source;
+  /** There are other pages now. */
+  changed?(): void;
 }
 
 export interface Hub {
@@ -11,12 +13,15 @@ export interface Hub {
   join(deliver: (message: ToPage) => void): (message: ToHub) => void;
   /** Connects anew: the network has changed, and the stream may be dead without a word. */
   renew(): void;
+  /** The addresses of the pages that have said theirs. */
+  pages(): string[];
 }
 
 interface Seat {
   deliver(message: ToPage): void;
   /** Where the page is, until it is greeted; from then on it is where the hub is. */
   waiting: string | undefined;
+  address: string | undefined;
 }
 
 /** A stream that is gone for longer is spoken of, in milliseconds. */
@@ -148,6 +153,7 @@ export const createHub = ({ source, ...deps }: HubDeps): Hub => {
 
   const leave = (seat: Seat): void => {
     seats.delete(seat);
+    deps.changed?.();
     if (seats.size) return;
     connection.close();
     found();
@@ -156,13 +162,15 @@ export const createHub = ({ source, ...deps }: HubDeps): Hub => {
 
   return {
     join(deliver) {
-      const seat: Seat = { deliver, waiting: undefined };
-      return ([word, cursor]) => {
+      const seat: Seat = { deliver, waiting: undefined, address: undefined };
+      return ([word, cursor, address]) => {
         if (word === 'close') leave(seat);
         if (word === 'wake' && seats.has(seat)) connection.wake();
         if (word !== 'open') return;
         seat.waiting = cursor;
+        seat.address = address;
         seats.add(seat);
+        deps.changed?.();
         deliver([isAway ? 'away' : 'here']);
         if (isGreeted) greetWaiting();
         else connection.wake();
@@ -171,5 +179,6 @@ export const createHub = ({ source, ...deps }: HubDeps): Hub => {
     renew() {
       if (seats.size) connection.open();
     },
+    pages: () => [...seats].flatMap(({ address }) => address ?? []),
   };
 };

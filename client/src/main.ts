@@ -1,5 +1,6 @@
 import { createCarrier, type Way } from './carrier';
 import { createClient } from './client';
+import { isWebKit } from './engine';
 import { isScrolled, recall, remember, unremembered, type Memory } from './memory';
 
 /** Names this version of all parts; put in by the build. */
@@ -77,8 +78,9 @@ const start = (script: HTMLScriptElement): void => {
     document.dispatchEvent(new CustomEvent(`hot-reload:${name}`, { detail, cancelable }));
 
   const worker: Way = (deliver, fail) => {
-    // The page's policy would refuse it, and report that.
-    if ('share' in script.dataset) throw new Error();
+    // The page's policy would refuse it, and report that. WebKit ends it with the page whose process
+    // runs it, and does not connect all others to the next.
+    if ('share' in script.dataset || isWebKit()) throw new Error();
     const shared = new SharedWorker(`${events}/worker.js?${BUILD}`);
     shared.onerror = fail;
     shared.port.onmessage = ({ data }) => deliver(data);
@@ -144,6 +146,7 @@ const start = (script: HTMLScriptElement): void => {
     worker,
     share: () => part('share', ({ share }) => share(events, BUILD)),
     cursor: client.cursor,
+    address,
     hello: guarded((hello) => {
       if (!leave) return client.hello(hello);
       leave();

@@ -74,8 +74,11 @@ export const createShare = (deps: ShareDeps): Way => {
     /** Leads until `release` is called, or the lock is taken away. */
     const hold = (options: LockOptions, granted: () => void): Promise<unknown> => {
       const mine = {};
+      let isLost = false;
       return deps
         .lock(options, () => {
+          // WebKit may say that the lock was taken away before it says that it was given.
+          if (isLost) return;
           granted();
           if (!isOpen) return;
           tenure = mine;
@@ -85,6 +88,7 @@ export const createShare = (deps: ShareDeps): Way => {
           return new Promise<void>((done) => (release = done));
         })
         .catch((error) => {
+          isLost = true;
           // A page may take the lock from itself, when two of its requests meet.
           if (!isOpen || (tenure && tenure !== mine)) return;
           if (!tenure) throw error;
@@ -98,8 +102,13 @@ export const createShare = (deps: ShareDeps): Way => {
     const ask = (): void => {
       if (queued) return;
       const waiting = (queued = new AbortController());
-      hold({ signal: waiting.signal }, () => (queued = undefined)).catch(() => {
+      hold({ signal: waiting.signal }, () => (queued = undefined)).catch(({ name }) => {
         if (waiting.signal.aborted) return;
+        if (name === 'AbortError') {
+          queued = undefined;
+          ask();
+          return;
+        }
         // There is no lock to be had.
         lead();
         deliver(['who']);
@@ -138,6 +147,7 @@ export const createShare = (deps: ShareDeps): Way => {
 
     const stop = (): void => {
       isOpen = false;
+      tenure = undefined;
       queued?.abort();
       queued = undefined;
       if (leads) resign();

@@ -24,7 +24,9 @@ export interface Update {
 }
 
 /** What a page says to the hub: where it is, that it goes, that it is looked at. */
-export type ToHub = readonly [word: 'open', cursor: string] | readonly [word: 'close' | 'wake'];
+export type ToHub =
+  | readonly [word: 'open', cursor: string, address?: string | undefined]
+  | readonly [word: 'close' | 'wake'];
 
 /** What the hub says to a page: `here` at once, whatever the server does; `who` asks for an `open`. */
 export type ToPage =

@@ -64,7 +64,7 @@ test('it shares, reloads, and is careful after a reload', async () => {
 
   const end = Date.now() + 5000;
   while (!said.length && Date.now() < end) await pause(5);
-  assert.deepEqual(said, [['open', at('a', 5)]]);
+  assert.deepEqual(said, [['open', at('a', 5), '/']]);
   deliver!(['hello', { boot: bootOf(at('b', 1)), cursor: at('b', 1), reload: true }]);
   while (said.length < 3 && Date.now() < end) await pause(5);
   assert.deepEqual(did, [], 'the server has not greeted the page once more');

@@ -41,6 +41,7 @@ const setup = ({ throws = false, share, again = false }: Given = {}) => {
       return way('share');
     },
     cursor: () => page.cursor,
+    address: '/a',
     hello(hello) {
       heard.push(`hello ${hello.cursor}`);
       const wants = page.again;
@@ -63,7 +64,7 @@ const kinds = (seats: Seat[]): string[] => seats.map(({ kind }) => kind);
 test('the worker is told where the page is, and what it says is handed on', () => {
   const { carrier, last, heard, live } = setup();
   carrier.open();
-  assert.deepEqual(last().said, ['open c1']);
+  assert.deepEqual(last().said, ['open c1 /a']);
   last().deliver(['here']);
   assert.equal(live().length, 0);
   last().deliver(['hello', hello]);
@@ -77,7 +78,7 @@ test('a page that wants to begin again says where', () => {
   carrier.open();
   page.cursor = 'c2';
   last().deliver(['hello', hello]);
-  assert.deepEqual(last().said, ['open c1', 'open c2']);
+  assert.deepEqual(last().said, ['open c1 /a', 'open c2 /a']);
   last().deliver(['hello', hello]);
   assert.equal(last().said.length, 2);
 });
@@ -87,7 +88,7 @@ test('a hub that asks where the page is gets an answer', () => {
   carrier.open();
   page.cursor = 'c2';
   last().deliver(['who']);
-  assert.deepEqual(last().said, ['open c1', 'open c2']);
+  assert.deepEqual(last().said, ['open c1 /a', 'open c2 /a']);
 });
 
 for (const [name, provoke] of Object.entries({
@@ -101,8 +102,8 @@ for (const [name, provoke] of Object.entries({
     provoke(made);
     await settled();
     assert.deepEqual(kinds(seats), ['worker', 'share']);
-    assert.deepEqual(seats[0]!.said, ['open c1', 'close']);
-    assert.deepEqual(last().said, ['open c1']);
+    assert.deepEqual(seats[0]!.said, ['open c1 /a', 'close']);
+    assert.deepEqual(last().said, ['open c1 /a']);
     carrier.close();
     carrier.wake();
     assert.deepEqual(kinds(seats), ['worker', 'share', 'share']);
@@ -163,7 +164,7 @@ test('a page that is looked at does not wait', async () => {
   carrier.open();
   last().deliver(['here']);
   carrier.wake();
-  assert.deepEqual(last().said, ['open c1', 'wake']);
+  assert.deepEqual(last().said, ['open c1 /a', 'wake']);
   last().fail();
   await settled();
   carrier.wake();
@@ -185,13 +186,13 @@ test('a page that goes says so, hears nothing more, and begins anew when it come
   const { carrier, seats, heard, page, live } = setup();
   carrier.open();
   carrier.close();
-  assert.deepEqual(seats[0]!.said, ['open c1', 'close']);
+  assert.deepEqual(seats[0]!.said, ['open c1 /a', 'close']);
   seats[0]!.deliver(['update', update, 'c2']);
   seats[0]!.fail();
   assert.deepEqual([heard, live()], [[], []]);
   page.cursor = 'c2';
   carrier.wake();
-  assert.deepEqual(seats[1]!.said, ['open c2']);
+  assert.deepEqual(seats[1]!.said, ['open c2 /a']);
 });
 
 test('a page that goes while the rest is loaded stays gone', async () => {

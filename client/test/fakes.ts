@@ -6,18 +6,21 @@ export class FakeSource implements Source {
   onerror: Source['onerror'] = null;
   onmessage: Source['onmessage'] = null;
   closed = false;
-  #hello: ((event: MessageEvent<string>) => void) | undefined;
+  #listeners = new Map<string, (event: MessageEvent<string>) => void>();
 
   constructor(readonly cursor = '') {}
 
-  addEventListener(_: 'hello', listener: (event: MessageEvent<string>) => void): void {
-    this.#hello = listener;
+  addEventListener(name: string, listener: (event: MessageEvent<string>) => void): void {
+    this.#listeners.set(name, listener);
   }
   close(): void {
     this.closed = true;
   }
   greet(data: string): void {
-    this.#hello?.({ data } as MessageEvent<string>);
+    this.tell('hello', data);
+  }
+  tell(name: string, data: string): void {
+    this.#listeners.get(name)?.({ data } as MessageEvent<string>);
   }
   send(data: string, lastEventId: string): void {
     this.onmessage?.({ data, lastEventId } as MessageEvent<string>);

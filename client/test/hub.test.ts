@@ -93,6 +93,25 @@ test('the first page begins the stream where it is', () => {
   assert.deepEqual(one.heard(), ['hello a7']);
 });
 
+test('it knows which pages are open, and says when that changes', () => {
+  let changes = 0;
+  const hub = createHub({
+    source: () => new FakeSource(),
+    changed: () => changes++,
+    timer: () => () => undefined,
+    clock: () => 0,
+    random: () => 0,
+  });
+  const [one, two, silent] = [1, 2, 3].map(() => hub.join(() => undefined));
+  one!(['open', at('a', 5), '/one?x']);
+  two!(['open', at('a', 5), '/two']);
+  silent!(['open', at('a', 5)]);
+  assert.deepEqual(hub.pages(), ['/one?x', '/two']);
+  one!(['close']);
+  assert.deepEqual(hub.pages(), ['/two']);
+  assert.equal(changes, 4);
+});
+
 test('all pages share one stream', () => {
   const { opened, hello, send, sources } = setup();
   const pages = [5, 6, 7, 8].map((sequence) => opened(at('a', sequence)));

@@ -116,7 +116,7 @@ after(() => rmSync(directory, { recursive: true }));
 test('the tag goes, and the worker of this very version is told where the page is', () => {
   assert.equal(document.currentScript.isThere, false);
   assert.equal(last().url, `${events}/worker.js?build`);
-  assert.deepEqual(last().said, [['open', at('a', 5)]]);
+  assert.deepEqual(last().said, [['open', at('a', 5), '/page?x']]);
 });
 
 test('nothing is left that a page would meet', () => {
@@ -237,7 +237,7 @@ test('a page that goes lets go of the worker, and comes back where it was', () =
   const before = workers.length;
   page.dispatchEvent(new Event('pageshow'));
   assert.equal(workers.length, before + 1);
-  assert.deepEqual(last().said, [['open', at('a', sequence - 1)]]);
+  assert.deepEqual(last().said, [['open', at('a', sequence - 1), '/page?x']]);
 });
 
 test('without a worker the page does without', async () => {
@@ -248,6 +248,6 @@ test('without a worker the page does without', async () => {
   );
   last().onerror!();
   await until(() => did.some((line) => line.startsWith('share build')));
-  assert.ok(did.includes(`share build ${events} open ${at('a', sequence - 1)}`));
+  assert.ok(did.includes(`share build ${events} open ${at('a', sequence - 1)} /page?x`));
   page.dispatchEvent(new Event('pagehide'));
 });

@@ -30,7 +30,7 @@ const separate = {
 try {
   await build({
     absWorkingDir: client,
-    entryPoints: [...sources('src'), ...sources('test')],
+    entryPoints: [...sources('src'), ...sources('src/status'), ...sources('test')],
     outbase: '.',
     bundle: true,
     treeShaking: false,

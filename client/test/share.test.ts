@@ -298,6 +298,28 @@ test('a page that is looked at and refused every lock has a stream of its own', 
   only();
 });
 
+test('a lock that is taken away before it is given leads nobody, and is asked for again', async () => {
+  const { page, live, only } = browser();
+  const requests: { held: () => unknown; fail: (reason: unknown) => void }[] = [];
+  const robbed = page(5, {
+    seen: () => true,
+    lock: (_, held) => new Promise((_, fail) => requests.push({ held, fail })),
+  });
+  robbed.open();
+  for (let n = 0; n < 3; n++) {
+    await settled();
+    assert.equal(requests.length, n + 1);
+    requests[n]!.fail(new DOMException('', 'AbortError'));
+    await settled();
+    requests[n]!.held();
+    await settled();
+    assert.equal(live().length, 0);
+  }
+  requests[3]!.held();
+  await settled();
+  only();
+});
+
 for (const [what, given] of Object.entries({
   'without a channel': {
     channel: () => {

@@ -2,19 +2,20 @@ import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 import { bootOf, type ToHub, type ToPage } from '../src/wire';
 import { at } from './cursors';
-import { FakeSource } from './fakes';
+import { FakeSource, settled } from './fakes';
 
 const scope = new EventTarget();
 const sources: FakeSource[] = [];
 
 const connect = () => {
   const heard: ToPage[] = [];
-  const port = {
+  const port = Object.assign(new EventTarget(), {
     onmessage: (_: { data: ToHub }): void => undefined,
     postMessage: (message: ToPage) => heard.push(message),
-  };
+  });
   scope.dispatchEvent(Object.assign(new Event('connect'), { ports: [port] }));
-  return { heard, say: (message: ToHub) => port.onmessage({ data: message }) };
+  const say = (message: ToHub): void => port.onmessage({ data: message });
+  return { heard, say, vanish: () => port.dispatchEvent(new Event('close')) };
 };
 
 before(async () => {
@@ -57,4 +58,40 @@ test('a network that is back makes a new stream', () => {
   assert.equal(sources.length, 3);
   assert.equal(sources.filter(({ closed }) => !closed).length, 1);
   sources[2]!.fail();
+});
+
+test('the server is told of the pages when it asks, at the address of the streams', async () => {
+  const posts: { url: string; init: RequestInit }[] = [];
+  Object.assign(globalThis, {
+    fetch: async (url: string, init: RequestInit) => {
+      posts.push({ url, init });
+      return { status: 204 };
+    },
+  });
+  connect().say(['open', at('a', 5), '/page']);
+  sources.at(-1)!.tell('who', '"name"');
+  await settled();
+  assert.equal(posts[0]!.url, 'http://localhost/sub/events');
+  assert.equal(posts[0]!.init.method, 'POST');
+  assert.deepEqual(posts[0]!.init.headers, { 'content-type': 'application/json' });
+  const { stream, pages } = JSON.parse(posts[0]!.init.body as string);
+  assert.equal(stream, 'name');
+  assert.ok(pages.includes('/page'));
+});
+
+test('a page that goes without a word is not there any more', async () => {
+  const told: string[][] = [];
+  Object.assign(globalThis, {
+    fetch: async (_: string, { body }: RequestInit) => {
+      told.push(JSON.parse(body as string).pages);
+      return { status: 204 };
+    },
+  });
+  const page = connect();
+  page.say(['open', at('a', 5), '/gone']);
+  page.vanish();
+  sources.at(-1)!.tell('who', '"name"');
+  await settled();
+  assert.equal(told.length, 1);
+  assert.ok(!told[0]!.includes('/gone'));
 });

@@ -7,7 +7,8 @@ One line sets it up, and it does nothing unless ``app.debug``::
 """
 
 from ._core import __version__
+from ._hooks import Batch, Change
 from ._middleware import HotReloadMiddleware
 from ._setup import HotReload, hot_reload
 
-__all__ = ["HotReload", "HotReloadMiddleware", "__version__", "hot_reload"]
+__all__ = ["Batch", "Change", "HotReload", "HotReloadMiddleware", "__version__", "hot_reload"]

@@ -5,12 +5,25 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import wraps
+from typing import ParamSpec, TypeVar
 
-__all__ = ["DEFAULT_EVENTS_PATH", "DEFAULT_POLL_INTERVAL", "Config", "StrPath", "make_config"]
+from ._hooks import OnChange
+
+__all__ = [
+    "DEFAULT_EVENTS_PATH",
+    "DEFAULT_POLL_INTERVAL",
+    "Config",
+    "StrPath",
+    "make_config",
+    "names_checked",
+]
 
 StrPath = str | os.PathLike[str]
+P = ParamSpec("P")
+R = TypeVar("R")
 
 DEFAULT_EVENTS_PATH = "/__starlette_hot_reload"
 DEFAULT_POLL_INTERVAL = 0.25
@@ -32,6 +45,9 @@ class Config:
     allowed_hosts: tuple[str, ...]
     """In lower case."""
     morph: bool
+    on_change: tuple[OnChange, ...]
+    enabled: bool | None
+    """None: what the app's `debug` says."""
     base: str
     """The working directory when this was made."""
 
@@ -45,6 +61,8 @@ def make_config(
     include: Iterable[str],
     allowed_hosts: Iterable[str],
     morph: bool,
+    on_change: OnChange | Iterable[OnChange],
+    enabled: bool | None,
 ) -> Config:
     """Check the options. TypeError or ValueError name the one that is wrong."""
     base = os.getcwd()
@@ -61,11 +79,44 @@ def make_config(
             _host(item) for item in _strings("allowed_hosts", allowed_hosts, "dev.example.com")
         ),
         morph=_morph(morph),
+        on_change=_on_change(on_change),
+        enabled=_enabled(enabled),
         base=base,
     )
 
 
+def names_checked(function: Callable[P, R]) -> Callable[P, R]:
+    """`function`, which answers to a wrong name with the right one."""
+    code = getattr(function, "__code__")  # noqa: B009
+    names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    called = function.__qualname__.removesuffix(".__init__")
+
+    @wraps(function)
+    def checked(*args: P.args, **kwargs: P.kwargs) -> R:
+        for name in kwargs:
+            if name not in names:
+                raise TypeError(f"{called}() has no argument {name!r}; {_nearest(name, names)}")
+        if len(args) > code.co_argcount and not code.co_argcount:
+            raise TypeError(f"{called}() takes its arguments by name: {called}(app=app, ...)")
+        return function(*args, **kwargs)
+
+    return checked
+
+
+def _nearest(name: str, names: tuple[str, ...]) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, names, 1, 0.5)
+    known = ", ".join(one for one in names if one != "self")
+    return f"did you mean {near[0]!r}?" if near else f"it has {known}"
+
+
 def _watch_dirs(value: object, base: str) -> tuple[str, ...]:
+    if callable(value) or hasattr(value, "build_middleware_stack"):
+        raise TypeError(
+            f"watch_dirs must be a list of directories, not {value!r}: an application goes to "
+            "HotReload().setup(app), hot_reload(app=app) or HotReloadMiddleware(app)"
+        )
     if isinstance(value, (str, bytes, os.PathLike)) or not isinstance(value, Iterable):
         raise TypeError(
             f'watch_dirs must be a list of directories, such as ["templates"], not {value!r}'
@@ -138,6 +189,29 @@ def _morph(value: object) -> bool:
             f"morph must be True (change the page in place) or False (reload it), not {value!r}"
         )
     return value
+
+
+def _enabled(value: object) -> bool | None:
+    if value is not None and not isinstance(value, bool):
+        raise TypeError(
+            f"enabled must be True (on), False (off) or None (as app.debug says), not {value!r}"
+        )
+    return value
+
+
+def _on_change(value: object) -> tuple[OnChange, ...]:
+    if callable(value):
+        return (value,)
+    if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
+        raise TypeError(
+            f"on_change must be a function that takes a Batch, or a list of such, not {value!r}"
+        )
+    calls: list[OnChange] = []
+    for item in value:
+        if not callable(item):
+            raise TypeError(f"on_change must hold functions that take a Batch, not {item!r}")
+        calls.append(item)
+    return tuple(calls)
 
 
 def _strings(name: str, value: object, example: str) -> list[str]:

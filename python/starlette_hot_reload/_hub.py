@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
@@ -58,7 +59,9 @@ class Hub:
                 self._driver = _AsyncioDriver(self, loop)
             else:
                 self._driver = _TrioDriver(self)
-            self._runtime.log_notes(self.engine)  # those from before
+            # Those from before.
+            self._runtime.log_notes(self.engine)
+            self._let_through()
         self._users += 1
         return self
 
@@ -71,6 +74,8 @@ class Hub:
 
     def open_stream(self) -> None:
         self._streams += 1
+        # What was seen to end may have been another server, for which the app ran before.
+        self.is_ending = self._runtime.engine is not self.engine or self._runtime.server.is_ending
         if self._streams == 1 and self._driver is not None:
             self._driver.start_ticking()
 
@@ -85,19 +90,31 @@ class Hub:
         """Something was pushed, or noted, or the engine was stopped."""
         self._runtime.log_notes(self.engine)
         self.is_ending = self.is_ending or self._runtime.engine is not self.engine
-        self._release()
+        self.release()
+        self._let_through()
+
+    def _let_through(self) -> None:
+        gate = self._runtime.gate
+        if self._driver is not None and gate.claim(self.engine):
+            task = partial(gate.let_through, self.engine, self, self._runtime.watched)
+            self._driver.spawn(task, self._on_let_through)
+
+    def _on_let_through(self) -> None:
+        self._runtime.gate.release(self.engine)
+        if not self.is_closed:
+            self._let_through()
 
     def tick(self) -> None:
         self._ticks += 1
-        server = self._runtime.server
-        if server is not None and server.is_ending and not self.is_ending:
+        if self._runtime.server.is_ending and not self.is_ending:
             self.is_ending = True
-            self._release()
+            self.release()
         elif self._ticks % HEARTBEAT_TICKS == 0:
             self.beats += 1
-            self._release()
+            self.release()
 
-    def _release(self) -> None:
+    def release(self) -> None:
+        """Let every stream look what there is for it."""
         self.woken.set()
         self.woken = anyio.Event()
 
@@ -112,6 +129,7 @@ class _AsyncioDriver:
         self._hub = hub
         self._loop = loop
         self._timer: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Future[None]] = set()
         self._fd = hub.engine.subscribe()
         loop.add_reader(self._fd, self._on_readable)
 
@@ -129,7 +147,19 @@ class _AsyncioDriver:
             self._hub.tick()
             self.start_ticking()
 
+    def spawn(self, run: Callable[[], Awaitable[None]], on_end: Callable[[], None]) -> None:
+        task = asyncio.ensure_future(run(), loop=self._loop)
+        self._tasks.add(task)
+
+        def ended(_: object) -> None:
+            self._tasks.discard(task)
+            on_end()
+
+        task.add_done_callback(ended)
+
     def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
         if self._timer is not None:
             self._timer.cancel()
         self._loop.remove_reader(self._fd)
@@ -144,6 +174,7 @@ class _TrioDriver:
 
         self._hub = hub
         self._scope = trio.CancelScope()
+        self._scopes: set[trio.CancelScope] = set()
         self._ticking = trio.Event()
         self._fd = hub.engine.subscribe()
         trio.lowlevel.spawn_system_task(self._run)
@@ -180,5 +211,18 @@ class _TrioDriver:
     def start_ticking(self) -> None:
         self._ticking.set()
 
+    def spawn(self, run: Callable[[], Awaitable[None]], on_end: Callable[[], None]) -> None:
+        import trio
+
+        async def task() -> None:
+            with trio.CancelScope() as scope:
+                self._scopes.add(scope)
+                await run()
+            self._scopes.discard(scope)
+            on_end()
+
+        trio.lowlevel.spawn_system_task(task)
+
     def close(self) -> None:
-        self._scope.cancel()
+        for scope in (self._scope, *self._scopes):
+            scope.cancel()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import time
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -11,13 +13,17 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ._config import Config
 from ._core import Engine, Layer
-from ._discovery import served_directories, template_directories
+from ._discovery import addresses, runtimes_inside, static_directories, template_directories
+from ._hooks import Gate
 from ._hub import Hub, current_loop
 from ._log import logger
-from ._server import UvicornServer, find_server, run_id
+from ._server import Server, find_server, run_id
 from ._stream import Endpoint
 
 __all__ = ["Runtime"]
+
+
+_WARNINGS_KEPT = 20
 
 
 class Runtime:
@@ -26,10 +32,17 @@ class Runtime:
     The engine starts with the lifespan, or with the first request where there is none.
     """
 
-    def __init__(self, config: Config, app: object) -> None:
+    def __init__(self, config: Config, app: object, gate: Gate | None = None) -> None:
         self.config = config
+        self.gate = gate or Gate(config.on_change)
         self.engine: Engine | None = None
-        self.server: UvicornServer | None = None
+        self.server = Server()
+        self.since: float | None = None
+        self.watched: list[str] = []
+        self.served: list[tuple[str, str]] = []
+        self.root_path = ""
+        self.excluded = config.exclude
+        self.warnings: deque[tuple[float, str]] = deque(maxlen=_WARNINGS_KEPT)
         self._app = app
         self._layer: Layer | None = None
         self._users = 0
@@ -55,15 +68,15 @@ class Runtime:
         self._layer.engine = self.engine
         return self._layer
 
-    def start(self, scope: Scope) -> Engine | None:
+    def start(self, scope: Scope, send: Send | None = None) -> Engine | None:
         """Start the engine unless it runs. None: it cannot be had, which has been logged."""
         if self.engine is None and not self._failed:
-            self.server = find_server()
+            self.server = find_server(send)
             try:
                 self.engine = self._make_engine(scope)
             except (OSError, ValueError, MemoryError) as error:
                 self._failed = True
-                logger.warning("Hot reload is off: %s", error)
+                self.complain(f"Hot reload is off: {error}")
                 return None
             if self._layer is not None:
                 self._layer.engine = self.engine
@@ -75,15 +88,16 @@ class Runtime:
         if self._layer is not None:
             self._layer.engine = None
         if engine is not None:
+            self.gate.detach(engine)
             engine.stop()
             self.log_notes(engine)
 
     @asynccontextmanager
-    async def running(self, scope: Scope) -> AsyncIterator[None]:
+    async def running(self, scope: Scope, send: Send | None = None) -> AsyncIterator[None]:
         """Keep the engine running, and log what its watcher says."""
         self._users += 1
         try:
-            if self.start(scope) is None:
+            if self.start(scope, send) is None:
                 yield
                 return
             with self.hub():
@@ -95,7 +109,7 @@ class Runtime:
 
     async def lifespan(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the app's lifespan, and the engine from its start-up to its shutdown."""
-        keep = self.running(scope)
+        keep = self.running(scope, send)
         is_running = False
 
         async def end() -> None:
@@ -136,11 +150,19 @@ class Runtime:
 
     def log_notes(self, engine: Engine) -> None:
         for level, text in engine.take_notes():
-            logger.log(level, "%s", text)
+            if level >= logging.WARNING:
+                self.complain(text)
+            else:
+                logger.log(level, "%s", text)
+
+    def complain(self, text: str) -> None:
+        """Log a warning, and keep it for the status page."""
+        self.warnings.append((time.time(), text))
+        logger.warning("%s", text)
 
     def warn(self, subject: str, reason: str) -> None:
         """Log why something is not done for an address."""
-        logger.warning("No hot reload for %r: %s", subject, reason)
+        self.complain(f"No hot reload for {subject!r}: {reason}")
 
     def note_policies(self, path: str, headers: list[tuple[bytes, bytes]]) -> None:
         """Log what the policies of a page have become."""
@@ -152,13 +174,14 @@ class Runtime:
 
     def _make_engine(self, scope: Scope) -> Engine:
         config = self.config
-        app = scope.get("app", self._app)
-        served = served_directories(app)
-        directories = self._directories(app, served)
-        root_path = scope.get("root_path") or (self.server.root_path if self.server else "")
+        directories = self._directories(scope.get("app"))
+        root_path = scope.get("root_path") or self.server.root_path
         exclude = config.exclude
-        if self.server is not None and self.server.reloads:
+        if self.server.reloads:
             exclude += ("*.py",)  # the server restarts for them, which reloads the pages
+        served = addresses(static_directories(self._app), directories)
+        self.watched, self.served, self.excluded = directories, served, exclude
+        self.root_path, self.since = root_path.rstrip("/"), time.time()
         engine = Engine(
             [os.fsencode(path) for path in directories],
             base=os.fsencode(config.base),
@@ -173,25 +196,39 @@ class Runtime:
             morph=config.morph,
         )
         self._say_started(directories)
+        self.gate.attach(engine)
         try:
             engine.start()
         except OSError as error:
-            logger.warning("Files cannot be watched: %s", error)
+            self.complain(f"Files cannot be watched: {error}")
         return engine
 
-    def _directories(self, app: object, served: list[tuple[str, str]]) -> list[str]:
-        if self.config.watch_dirs is not None:
-            return list(dict.fromkeys(self.config.watch_dirs))
-        named = [path for path, _ in served] + template_directories(app)
-        if self.config.base == "/":
-            logger.warning("The working directory is /, which is not watched: pass watch_dirs")
-        else:
-            named.insert(0, self.config.base)
+    def _directories(self, host: object) -> list[str]:
+        """What to watch; `host` is the app that this is a middleware of, or else mounted in."""
+        named = self._own_directories(host)
+        for inner in runtimes_inside(self._app):  # their pages have our tag
+            if isinstance(inner, Runtime) and inner is not self:
+                named += inner._own_directories()
         return list(dict.fromkeys(named))
+
+    def _own_directories(self, host: object = None) -> list[str]:
+        if self.config.watch_dirs is not None:
+            return list(self.config.watch_dirs)
+        named = [path for path, _ in static_directories(self._app)]
+        named += template_directories(self._app) + template_directories(host)
+        if self.config.base == "/":
+            self.complain("The working directory is /, which is not watched: pass watch_dirs")
+            return named
+        return [self.config.base, *named]
 
     def _say_started(self, directories: list[str]) -> None:
         shown = ", ".join(ascii(os.path.relpath(path, self.config.base)) for path in directories)
         logger.info("Hot reload watches %s; events at %s", shown, self.config.events_path)
         for path in directories:
             if not os.path.exists(path):
-                logger.warning("%s does not exist; it will be watched once it does", ascii(path))
+                self.complain(f"{path!a} does not exist; it will be watched once it does")
+            elif not os.access(path, os.R_OK | os.X_OK, effective_ids=True):
+                self.complain(
+                    f"{path!a} is not watched: this user has no permission to read it; "
+                    "give it that, and start the server again"
+                )

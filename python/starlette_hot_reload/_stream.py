@@ -11,6 +11,8 @@ from starlette.types import Receive, Scope, Send
 from ._core import client_file, heartbeat_frame
 from ._hosts import refused_host
 from ._log import logger
+from ._responses import answer, send_all
+from ._status import FACTS, PAGE, Status, Stream, wants_page
 
 if TYPE_CHECKING:
     from ._hub import Hub
@@ -21,7 +23,7 @@ __all__ = ["Endpoint"]
 RETRY = 500
 """Milliseconds until a browser's own reconnect."""
 LIFE = 10.0
-"""Seconds that a stream lives where the server cannot be asked whether it wants to stop."""
+"""Seconds that a stream lives where the end of the server cannot be seen."""
 _HOSTS_KEPT = 256
 
 _STREAM_HEADERS = [
@@ -36,6 +38,7 @@ class Endpoint:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
+        self._status = Status(runtime)
         self._refused: set[str] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -46,15 +49,22 @@ class Endpoint:
                 f"starlette-hot-reload does not answer to the host {refused!r}. If it is yours, "
                 "add it to the option allowed_hosts."
             )
-            await _answer(scope, send, 403, text)
+            await answer(scope, send, 403, text)
             return
         name = _name_below(scope, self._runtime.config.events_path)
-        if name:
+        if name == FACTS:
+            await self._status.send_facts(scope, send)
+        elif name == PAGE or (not name and scope["method"] == "GET" and wants_page(scope)):
+            self._runtime.start(scope)
+            await self._status.send_page(scope, send, name)
+        elif name:
             await _send_file(scope, send, name)
+        elif scope["method"] == "POST":
+            await self._status.hear(scope, receive, send)
         elif scope["method"] != "GET":
-            await _answer(scope, send, 405, "Only GET.", [(b"allow", b"GET")])
+            await answer(scope, send, 405, "Only GET and POST.", [(b"allow", b"GET, POST")])
         elif self._runtime.start(scope) is None:
-            await _answer(scope, send, 503, "Hot reload is off; the log says why.")
+            await answer(scope, send, 503, "Hot reload is off; the log says why.")
         else:
             await self._stream(scope, receive, send)
 
@@ -65,16 +75,19 @@ class Endpoint:
             self._runtime.warn(host, "add this host to allowed_hosts to let it connect")
 
     async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with self._runtime.hub() as hub:
+        life = float("inf") if self._runtime.server.watch(scope) else LIFE
+        with self._runtime.hub() as hub, self._status.stream(hub, scope) as stream:
             hub.open_stream()
             logger.debug("stream opened for %s", scope.get("client"))
             try:
-                await self._run_stream(hub, scope, receive, send)
+                await self._run_stream(hub, stream, life, scope, receive, send)
             finally:
                 hub.close_stream()
                 logger.debug("stream closed for %s", scope.get("client"))
 
-    async def _run_stream(self, hub: Hub, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _run_stream(
+        self, hub: Hub, stream: Stream, life: float, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         frame, cursor = hub.engine.hello(_client_cursor(scope), RETRY)
         await send({"type": "http.response.start", "status": 200, "headers": _STREAM_HEADERS})
         await send({"type": "http.response.body", "body": frame, "more_body": True})
@@ -89,26 +102,23 @@ class Endpoint:
 
         async with anyio.create_task_group() as group:
             group.start_soon(watch_disconnect)
-            life = float("inf") if self._runtime.server else LIFE
             with anyio.move_on_after(life):
-                await _pump(hub, cursor, send)
+                await _pump(hub, stream, cursor, send)
             group.cancel_scope.cancel()
         if not gone:
-            last = hub.engine.shutdown_frame() if hub.is_ending and self._is_final() else b""
+            is_final = hub.is_ending and self._runtime.server.is_final
+            last = hub.engine.shutdown_frame() if is_final else b""
             await send({"type": "http.response.body", "body": last, "more_body": False})
 
-    def _is_final(self) -> bool:
-        """The server stops and nobody is known to start it again."""
-        server = self._runtime.server
-        return server is not None and not server.reloads and server.workers == 1
 
-
-async def _pump(hub: Hub, cursor: str, send: Send) -> None:
+async def _pump(hub: Hub, stream: Stream, cursor: str, send: Send) -> None:
     """Send what changes until the hub ends, and a heartbeat when nothing does."""
     beats = hub.beats
     while not hub.is_ending:
         woken = hub.woken  # before asking, so that nothing falls between
         frame, cursor = hub.engine.since(cursor)
+        stream.cursor = cursor
+        frame += stream.take()
         if not frame and beats != hub.beats:
             frame = heartbeat_frame()
         if frame:
@@ -141,10 +151,10 @@ def _name_below(scope: Scope, events_path: str) -> str:
 async def _send_file(scope: Scope, send: Send, name: str) -> None:
     file = client_file(name.encode("utf-8", "surrogateescape"))
     if file is None:
-        await _answer(scope, send, 404, "Not found.")
+        await answer(scope, send, 404, "Not found.")
         return
     if scope["method"] not in {"GET", "HEAD"}:
-        await _answer(scope, send, 405, "Only GET and HEAD.", [(b"allow", b"GET, HEAD")])
+        await answer(scope, send, 405, "Only GET and HEAD.", [(b"allow", b"GET, HEAD")])
         return
     media_type, content, etag = file
     # A part that is asked for by its version never changes.
@@ -157,11 +167,11 @@ async def _send_file(scope: Scope, send: Send, name: str) -> None:
         (b"cross-origin-embedder-policy", b"require-corp"),
     ]
     if _is_fresh(scope, etag):
-        await _send_all(scope, send, 304, headers, b"")
+        await send_all(scope, send, 304, headers, b"")
         return
     headers.append((b"content-type", media_type))
     headers.append((b"content-length", b"%d" % len(content)))
-    await _send_all(scope, send, 200, headers, content)
+    await send_all(scope, send, 200, headers, content)
 
 
 def _is_fresh(scope: Scope, etag: bytes) -> bool:
@@ -173,28 +183,3 @@ def _is_fresh(scope: Scope, etag: bytes) -> bool:
         for tag in value.split(b",")
     ]
     return etag in tags or b"*" in tags
-
-
-async def _answer(
-    scope: Scope,
-    send: Send,
-    status: int,
-    text: str,
-    headers: list[tuple[bytes, bytes]] | None = None,
-) -> None:
-    body = (text + "\n").encode("ascii", "backslashreplace")
-    plain = [
-        (b"content-type", b"text/plain; charset=utf-8"),
-        (b"content-length", b"%d" % len(body)),
-        (b"cache-control", b"no-store"),
-        (b"x-content-type-options", b"nosniff"),
-    ]
-    await _send_all(scope, send, status, plain + (headers or []), body)
-
-
-async def _send_all(
-    scope: Scope, send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes
-) -> None:
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    content = b"" if scope["method"] == "HEAD" else body
-    await send({"type": "http.response.body", "body": content, "more_body": False})

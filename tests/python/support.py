@@ -20,12 +20,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import anyio
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette_hot_reload import _core
 
 DEADLINE = 20.0
 EVENTS_PATH = "/__starlette_hot_reload"
 NAVIGATION = [(b"host", b"localhost"), (b"sec-fetch-dest", b"document")]
+EVENT_SOURCE = [(b"host", b"localhost"), (b"accept", b"text/event-stream")]
 PAGE = b"<!doctype html><html><head><title>x</title></head><body>x</body></html>"
 TAG = re.compile(
     rb'<script data-cursor="(?P<cursor>[0-9a-f]{16}\.[0-9a-f]{16})"(?: async="")?'
@@ -37,10 +39,13 @@ Headers = list[tuple[bytes, bytes]]
 
 def http_scope(
     path: str = "/",
-    headers: Iterable[tuple[bytes, bytes]] = NAVIGATION,
+    headers: Iterable[tuple[bytes, bytes]] | None = None,
     method: str = "GET",
     **more: Any,
 ) -> dict[str, Any]:
+    """A browser's request: for the stream at the events path, else for a page."""
+    if headers is None:
+        headers = EVENT_SOURCE if path.endswith(EVENTS_PATH) else NAVIGATION
     return {
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.3"},
@@ -77,6 +82,13 @@ def sender(*messages: Message) -> ASGIApp:
         for message in messages:
             await send(message)
 
+    return app
+
+
+def layer_of(app: Any) -> _core.Layer:
+    """Of an app that hot reload is wrapped around."""
+    while not isinstance(app, _core.Layer):
+        app = app.app
     return app
 
 
@@ -196,6 +208,45 @@ def make_engine(*roots: Path, boot: int = 1, **options: Any) -> _core.Engine:
     chosen.update(options)
     base = os.fsencode(roots[0]) if roots else b"/"
     return _core.Engine([os.fsencode(root) for root in roots], base=base, boot=boot, **chosen)
+
+
+RunAsync = Callable[[Callable[[], Awaitable[None]]], None]
+"""Runs an async function to its end; see the fixture `run_async`."""
+
+
+class Connection:
+    """One stream, in a task group."""
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+        self.ended = anyio.Event()
+        self._gone = anyio.Event()
+        self._changed = anyio.Event()
+        self._asked = False
+
+    async def run(self, app: ASGIApp, scope: Scope) -> None:
+        await app(scope, self.receive, self.send)
+        self.ended.set()
+
+    async def receive(self) -> Message:
+        if not self._asked:
+            self._asked = True
+            return {"type": "http.request", "body": b"", "more_body": False}
+        await self._gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Message) -> None:
+        self.messages.append(message)
+        self._changed.set()
+        self._changed = anyio.Event()
+
+    async def wait_for(self, text: bytes, times: int = 1) -> None:
+        """Until it has been sent so often."""
+        while body_of(self.messages).count(text) < times:
+            await self._changed.wait()
+
+    def leave(self) -> None:
+        self._gone.set()
 
 
 def headers_of(message: Message) -> dict[bytes, bytes]:

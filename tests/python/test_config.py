@@ -22,12 +22,17 @@ def config(**options: Any) -> Config:
         "include": (),
         "allowed_hosts": (),
         "morph": False,
+        "on_change": (),
+        "enabled": None,
         **options,
     }
     return make_config(**chosen)
 
 
 BAD: list[tuple[str, Any, type[Exception], str]] = [
+    ("on_change", "build", TypeError, "a function that takes a Batch"),
+    ("on_change", 3, TypeError, "a function that takes a Batch"),
+    ("on_change", [print, "build"], TypeError, "must hold functions"),
     ("watch_dirs", "templates", TypeError, 'list of directories, such as ["templates"]'),
     ("watch_dirs", Path("templates"), TypeError, "list of directories"),
     ("watch_dirs", b"templates", TypeError, "list of directories"),
@@ -56,6 +61,9 @@ BAD: list[tuple[str, Any, type[Exception], str]] = [
     ("poll_interval", -1, ValueError, "more than 0"),
     ("poll_interval", float("nan"), ValueError, "finite"),
     ("poll_interval", float("inf"), ValueError, "finite"),
+    ("watch_dirs", Starlette(), TypeError, "HotReload().setup(app)"),
+    ("enabled", 1, TypeError, "enabled must be True (on)"),
+    ("enabled", "yes", TypeError, "not 'yes'"),
     ("morph", 1, TypeError, "morph must be True"),
     ("morph", None, TypeError, "not None"),
     ("poll_interval", True, TypeError, "number of seconds"),

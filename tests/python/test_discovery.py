@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import os
+import sys
 import types
+from collections.abc import Callable
 from functools import partial, wraps
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import jinja2
 import pytest
 from starlette.applications import Starlette
+from starlette.endpoints import HTTPEndpoint
+from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Host, Mount, Route, Router
 from starlette.staticfiles import StaticFiles
 from starlette.templating import Jinja2Templates
-from starlette_hot_reload._discovery import served_directories, template_directories
+from starlette.types import ASGIApp, Message
+from starlette_hot_reload import HotReload, HotReloadMiddleware, _runtime
+from starlette_hot_reload._discovery import (
+    addresses,
+    static_directories,
+    template_directories,
+)
+from starlette_hot_reload._runtime import Runtime
+from starlette_hot_reload._server import Server
+from support import DEADLINE, body_of, call, http_scope, run
 
 
 @pytest.fixture
@@ -25,8 +42,27 @@ def static(tmp_path: Path) -> Path:
     return tmp_path / "static"
 
 
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An importable package with templates and static files."""
+    root = tmp_path / "lib" / "some_package"
+    for name in "statics", "assets", "templates":
+        (root / name).mkdir(parents=True)
+    (root / "__init__.py").write_text("")
+    monkeypatch.syspath_prepend(str(root.parent))
+    monkeypatch.delitem(sys.modules, "some_package", raising=False)
+    return root
+
+
+# ---- static files ----------------------------------------------------------------------------
+
+
 def test_static_files_are_found_in_mounts_hosts_and_wrappers(static: Path) -> None:
     files = StaticFiles(directory=static)
+
+    class Special(StaticFiles):
+        pass
+
     app = Starlette(
         routes=[
             Mount("/a", files),
@@ -34,17 +70,39 @@ def test_static_files_are_found_in_mounts_hosts_and_wrappers(static: Path) -> No
             Mount("/d", GZipMiddleware(files)),
             Host("x.example", Router([Mount("/e", files)])),
             Mount("/f", Starlette(routes=[Mount("/", files)])),
-            Mount("/{user}/files", files),
+            Mount("/g", Special(directory=static, html=True)),
+            Mount("/h", files, middleware=[Middleware(GZipMiddleware)]),
         ]
     )
-    expected = [(str(static), url) for url in ("/a", "/b/c", "/d", "/e", "/f")]
-    assert served_directories(app) == expected
-    assert served_directories(GZipMiddleware(app)) == expected
+    expected = [(str(static), f"/{url}") for url in ("a", "b/c", "d", "e", "f", "g", "h")]
+    assert static_directories(app) == expected
+    assert static_directories(app.router) == expected
+    assert static_directories(GZipMiddleware(app)) == expected
 
 
-@pytest.mark.parametrize("app", [None, object(), lambda scope: None])
+def test_all_directories_of_a_mount_have_its_address(static: Path, package: Path) -> None:
+    files = StaticFiles(directory=static, packages=["some_package", ("some_package", "assets")])
+    assert static_directories(Starlette(routes=[Mount("/s", files)])) == [
+        (str(static), "/s"),
+        (str(package / "statics"), "/s"),
+        (str(package / "assets"), "/s"),
+    ]
+
+
+def test_below_a_parameter_there_is_no_address(static: Path) -> None:
+    app = Router([Mount("/{user}/files", StaticFiles(directory=static))])
+    assert static_directories(app) == [(str(static), None)]
+    assert addresses(static_directories(app), [str(static)]) == []
+
+
+def test_files_at_the_root_of_the_app_have_addresses(static: Path) -> None:
+    app = Starlette(routes=[Mount("/", StaticFiles(directory=static, html=True))])
+    assert static_directories(app) == [(str(static), "")]
+
+
+@pytest.mark.parametrize("app", [None, object(), lambda scope: None, Starlette, 3])
 def test_an_app_that_names_nothing_names_nothing(app: Any) -> None:
-    assert served_directories(app) == []
+    assert static_directories(app) == []
     assert template_directories(app) == []
 
 
@@ -56,36 +114,340 @@ def test_an_app_that_wraps_itself_ends() -> None:
     loop.app = loop
     router = Router([])
     router.routes.append(Mount("/x", router))
-    assert served_directories(loop) == []
-    assert served_directories(router) == []
+    assert static_directories(loop) == []
+    assert static_directories(router) == []
+
+
+# ---- templates -------------------------------------------------------------------------------
+
+
+async def view(request: Request) -> Response:
+    raise NotImplementedError
+
+
+def module_with(**values: Any) -> Callable[..., Any]:
+    """An endpoint in a module of its own, with these globals."""
+    module = types.ModuleType("views")
+    exec("async def view(request): pass", vars(module))
+    vars(module).update(values)
+    endpoint: Callable[..., Any] = vars(module)["view"]
+    return endpoint
 
 
 def test_loaders_are_found_through_the_modules_of_the_endpoints(tmp_path: Path) -> None:
-    module = types.ModuleType("views")
-    exec("async def view(request): pass", vars(module))
-    vars(module)["templates"] = Jinja2Templates(directory=tmp_path / "one")
-    vars(module)["environment"] = jinja2.Environment(
-        loader=jinja2.ChoiceLoader(
-            [
-                jinja2.FileSystemLoader([tmp_path / "two", tmp_path / "three"]),
-                jinja2.PrefixLoader({"x": jinja2.FileSystemLoader(tmp_path / "four")}),
-                jinja2.DictLoader({}),
-            ]
-        )
+    endpoint = module_with(
+        templates=Jinja2Templates(directory=tmp_path / "one"),
+        environment=jinja2.Environment(
+            loader=jinja2.ChoiceLoader(
+                [
+                    jinja2.FileSystemLoader([tmp_path / "two", tmp_path / "three"]),
+                    jinja2.PrefixLoader({"x": jinja2.FileSystemLoader(tmp_path / "four")}),
+                    jinja2.DictLoader({"page": "text"}),
+                ]
+            )
+        ),
     )
-    view = vars(module)["view"]
 
-    @wraps(view)
+    @wraps(endpoint)
     async def decorated(request: Request) -> Response:
         raise NotImplementedError
 
     expected = [str(tmp_path / name) for name in ("one", "two", "three", "four")]
-    for endpoint in (view, decorated, partial(view)):
-        app = Starlette(routes=[Mount("/x", routes=[Route("/", endpoint)])])
+    for one in (endpoint, decorated, partial(endpoint)):
+        app = Starlette(routes=[Mount("/x", routes=[Route("/", one)])])
         assert template_directories(app) == expected
+
+
+def test_templates_of_an_app_factory_are_found(tmp_path: Path) -> None:
+    def create_app() -> Starlette:
+        templates = Jinja2Templates(directory=tmp_path)
+
+        async def home(request: Request) -> Response:
+            return templates.TemplateResponse(request, "home.html")
+
+        def decorated(function: Any) -> Any:  # without functools.wraps
+            async def inner(request: Request) -> Response:
+                response: Response = await function(request)
+                return response
+
+            return inner
+
+        return Starlette(routes=[Route("/", decorated(home))])
+
+    assert template_directories(create_app()) == [str(tmp_path)]
+
+
+class Page(HTTPEndpoint):
+    pass
+
+
+def test_class_based_endpoints_have_a_module_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(globals(), "templates", Jinja2Templates(directory=tmp_path))
+    assert template_directories(Starlette(routes=[Route("/", Page)])) == [str(tmp_path)]
 
 
 def test_loaders_are_found_in_the_state_of_the_app(tmp_path: Path) -> None:
     app = Starlette()
     app.state.templates = Jinja2Templates(directory=tmp_path)
     assert template_directories(app) == [str(tmp_path)]
+
+
+def test_a_package_loader_has_a_directory(package: Path) -> None:
+    app = Starlette()
+    app.state.environment = jinja2.Environment(loader=jinja2.PackageLoader("some_package"))
+    assert template_directories(app) == [str(package / "templates")]
+
+
+@pytest.mark.parametrize(
+    "loader",
+    [
+        None,
+        jinja2.DictLoader({"x": "y"}),
+        jinja2.FunctionLoader(lambda name: None),
+        jinja2.ModuleLoader("/compiled"),
+    ],
+)
+def test_loaders_without_a_directory_name_none(loader: Any) -> None:
+    app = Starlette()
+    app.state.environment = jinja2.Environment(loader=loader)
+    assert template_directories(app) == []
+
+
+def test_a_loader_in_itself_ends(tmp_path: Path) -> None:
+    loader = jinja2.ChoiceLoader([jinja2.FileSystemLoader(tmp_path)])
+    loader.loaders = [*loader.loaders, loader]
+    app = Starlette()
+    app.state.environment = jinja2.Environment(loader=loader)
+    assert template_directories(app) == [str(tmp_path)]
+
+
+def test_values_that_are_not_there_yet_are_left_alone(tmp_path: Path) -> None:
+    """As the context variables of other frameworks, and settings that nobody has configured."""
+
+    class Unbound:
+        def __getattribute__(self, name: str) -> Any:
+            raise RuntimeError("outside of a request")
+
+    class App:
+        @property
+        def routes(self) -> Any:
+            raise RuntimeError("not yet")
+
+    endpoint = module_with(request=Unbound(), templates=Jinja2Templates(directory=tmp_path))
+    inner: list[Any] = [Unbound(), App()]
+    mounts = [Mount("/x", app) for app in inner]
+    app = Starlette(routes=[Route("/", endpoint), *mounts])
+    assert template_directories(app) == [str(tmp_path)]
+    assert static_directories(app) == []
+
+
+# ---- addresses -------------------------------------------------------------------------------
+
+
+def linked(tmp_path: Path) -> tuple[str, str]:
+    real, link = tmp_path / "real", tmp_path / "link"
+    (real / "css").mkdir(parents=True)
+    link.symlink_to(real)
+    return str(real), str(link)
+
+
+def test_links_do_not_hide_an_address(tmp_path: Path) -> None:
+    real, link = linked(tmp_path)
+    assert addresses([(link, "/s")], [real]) == [(link, "/s"), (real, "/s")]
+    assert (link, "/s") in addresses([(real, "/s")], [link])
+    assert (f"{link}/css", "/s") in addresses([(f"{real}/css", "/s")], [link])
+    deeper = tmp_path / "deeper"
+    deeper.symlink_to(f"{real}/css")
+    assert (str(deeper), "/s/css") in addresses([(real, "/s")], [str(deeper)])
+    assert addresses([(real, "/s")], [str(tmp_path)]) == [(real, "/s")]
+
+
+async def silence() -> Message:
+    return await asyncio.Future()
+
+
+async def changes_of(
+    app: ASGIApp, roots: list[Path], save: Callable[[], object], root_path: str = ""
+) -> list[dict[str, Any]]:
+    """What the stream of a set-up of `app` says about `save`."""
+    runtime = Runtime(HotReload(roots)._config, app)
+    async with runtime.running({"root_path": root_path}):
+        engine = runtime.engine
+        assert engine is not None
+        assert await asyncio.to_thread(engine.wait_ready, DEADLINE)
+        _, cursor = engine.hello(None, 1)
+        hub = runtime.hub()
+        with hub:
+            woken = hub.woken
+            save()
+            while True:
+                frame, cursor = engine.since(cursor)
+                if frame:
+                    data = next(line for line in frame.splitlines() if line.startswith(b"data:"))
+                    changes: list[dict[str, Any]] = json.loads(data[5:])["changes"]
+                    return changes
+                await asyncio.wait_for(woken.wait(), DEADLINE)
+                woken = hub.woken
+
+
+ODD_NAMES = [
+    "plain.css",
+    "with space.css",
+    "a%20b.css",
+    "question?.css",
+    "hash#.css",
+    'quo"te.css',
+    "a'b.css",
+    "[x]{y}|z^.css",
+    "back\\slash.css",
+    "caf\u00e9.css",
+    "\u65e5\u672c.css",
+    "a+b&c=d;e,f.css",
+]
+
+
+@pytest.mark.filterwarnings("ignore:The 'method' parameter is not used")  # starlette 0.35
+@pytest.mark.parametrize("prefix", ["/static", "/st\u00e4tic files/50%", ""])
+def test_the_address_of_a_change_gets_the_file(static: Path, prefix: str) -> None:
+    app = Starlette(routes=[Mount(prefix, StaticFiles(directory=static))])
+
+    def save() -> None:
+        for name in ODD_NAMES:
+            (static / name).write_text(f"/* {name} */")
+
+    async def main() -> None:
+        changes = await changes_of(app, [static], save)
+        assert len(changes) == len(ODD_NAMES)
+        for change in changes:
+            url = change["url"]
+            assert url.isascii()
+            assert not set(url) & set(' "#<>?\\^`{}')
+            sent = await call(app, http_scope(unquote(url)), silence)
+            assert body_of(sent).decode() == f"/* {Path(change['path']).name} */"
+
+    asyncio.run(main())
+
+
+def test_the_root_path_stands_before_the_address(static: Path) -> None:
+    app = Starlette(routes=[Mount("/s", StaticFiles(directory=static))])
+
+    async def main() -> None:
+        save = partial((static / "x.css").write_text, "a {}")
+        (change,) = await changes_of(app, [static], save, "/api")
+        assert change["url"] == "/api/s/x.css"
+
+    asyncio.run(main())
+
+
+def test_a_file_in_a_linked_root_has_its_address(tmp_path: Path) -> None:
+    real, link = linked(tmp_path)
+    app = Starlette(routes=[Mount("/s", StaticFiles(directory=real))])
+
+    async def main() -> None:
+        save = partial(Path(real, "css", "x.css").write_text, "a {}")
+        (change,) = await changes_of(app, [Path(link)], save)
+        assert change["url"] == "/s/css/x.css"
+
+    asyncio.run(main())
+
+
+def test_the_nearest_mount_gives_the_address(static: Path) -> None:
+    (static / "img").mkdir()
+    app = Starlette(
+        routes=[
+            Mount("/pictures", StaticFiles(directory=static / "img")),
+            Mount("/static", StaticFiles(directory=static)),
+        ]
+    )
+
+    async def main() -> None:
+        save = partial((static / "img" / "a.png").write_text, "x")
+        (change,) = await changes_of(app, [static], save)
+        assert change["url"] == "/pictures/a.png"
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(("reloads", "told"), [(True, ["x.css"]), (False, ["x.css", "x.py"])])
+def test_python_files_are_left_to_a_server_that_restarts_for_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reloads: bool, told: list[str]
+) -> None:
+    monkeypatch.setattr(_runtime, "find_server", lambda send: Server(reloads=reloads))
+
+    def save() -> None:
+        for name in "x.py", "x.css":
+            (tmp_path / name).write_text("")
+
+    async def main() -> None:
+        changes = await changes_of(Starlette(), [tmp_path], save)
+        assert sorted(change["path"] for change in changes) == told
+
+    asyncio.run(main())
+
+
+# ---- what is watched -------------------------------------------------------------------------
+
+
+def watched(caplog: pytest.LogCaptureFixture) -> str:
+    (line,) = [r.getMessage() for r in caplog.records if "Hot reload watches" in r.getMessage()]
+    return line
+
+
+@pytest.fixture
+def says(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    caplog.set_level("INFO", "starlette_hot_reload")
+    return caplog
+
+
+def test_what_the_app_names_is_watched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    (tmp_path / "shared").mkdir()
+    app = Starlette(debug=True, routes=[Mount("/s", StaticFiles(directory=tmp_path / "shared"))])
+    app.state.templates = Jinja2Templates(directory=tmp_path / "pages")
+    (tmp_path / "pages").mkdir()
+    HotReload().setup(app)
+    run(app, http_scope())
+    assert "watches '.', '../shared', '../pages';" in watched(says)
+
+
+def test_directories_that_are_given_are_all(tmp_path: Path, says: pytest.LogCaptureFixture) -> None:
+    for name in "a", "b", "c":
+        (tmp_path / name).mkdir()
+    app = Starlette(debug=True, routes=[Mount("/c", StaticFiles(directory=tmp_path / "c"))])
+    HotReload([tmp_path / "a", tmp_path / "b", tmp_path / "a"]).setup(app)
+    run(app, http_scope())
+    shown = [ascii(os.path.relpath(tmp_path / name)) for name in ("a", "b")]
+    assert f"watches {', '.join(shown)};" in watched(says)
+
+
+def test_several_roots_are_watched(tmp_path: Path) -> None:
+    for name in "a", "b":
+        (tmp_path / name).mkdir()
+
+    async def main() -> None:
+        def save() -> None:
+            (tmp_path / "a" / "x.css").write_text("a {}")
+            (tmp_path / "b" / "y.css").write_text("b {}")
+
+        changes = await changes_of(Starlette(), [tmp_path / "a", tmp_path / "b"], save)
+        assert sorted(change["path"] for change in changes) == ["x.css", "y.css"]
+
+    asyncio.run(main())
+
+
+def test_a_middleware_knows_the_templates_of_its_app(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    middleware = [Middleware(HotReloadMiddleware)]
+    files = StaticFiles(directory=tmp_path, packages=[])
+    app = Starlette(routes=[Mount("/s", files)], middleware=middleware)
+    app.state.templates = Jinja2Templates(directory=tmp_path / "pages")
+    (tmp_path / "pages").mkdir()
+    run(app, http_scope())
+    assert "watches '.', 'pages';" in watched(says)

@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
-from starlette.routing import Route
+from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette_hot_reload import HotReload, HotReloadMiddleware, __all__, hot_reload
 from starlette_hot_reload._core import Layer
@@ -161,7 +161,66 @@ def test_setting_up_twice_is_refused(options: dict[str, Any]) -> None:
         HotReload(**options).setup(app)
 
 
-@pytest.mark.parametrize("app", [None, lambda scope: None, HotReload])
+def test_it_can_be_switched_on_and_off_whatever_debug_says(options: dict[str, Any]) -> None:
+    for enabled, debug in (True, False), (None, True):
+        app = Starlette(debug=debug, routes=ROUTES)
+        HotReload(**options, enabled=enabled).setup(app)
+        assert TAG.search(body_of(run(app, http_scope())))
+    for enabled, debug in (False, True), (None, False):
+        app = Starlette(debug=debug, routes=ROUTES)
+        before = dict(vars(app))
+        HotReload(**options, enabled=enabled).setup(app)
+        assert vars(app) == before
+
+
+@pytest.mark.parametrize(
+    ("enabled", "debug", "is_on"),
+    [(True, False, True), (None, True, True), (False, True, False), (None, False, False)],
+)
+def test_so_can_a_lifespan(
+    options: dict[str, Any], enabled: bool | None, debug: bool, is_on: bool
+) -> None:
+    app = lifespan_app(debug, enabled=enabled, **options)
+
+    async def main() -> None:
+        async with alive(app):
+            assert bool(TAG.search(await content(app))) is is_on
+
+    asyncio.run(main())
+
+
+def test_two_servers_may_run_the_lifespan_of_one_app(options: dict[str, Any]) -> None:
+    app = lifespan_app(True, **options)
+    before = threads()
+
+    async def main() -> None:
+        async with alive(app):
+            async with alive(app):
+                assert TAG.search(await content(app))
+            assert TAG.search(await content(app))
+            assert threads() == before + 1
+        assert not isinstance(app.middleware_stack, Layer)
+
+    asyncio.run(main())
+    assert threads() == before
+
+
+def test_what_instruments_an_app_keeps_its_place(options: dict[str, Any]) -> None:
+    """Instrumentation replaces ``build_middleware_stack`` on the instance, before us or after."""
+
+    async def main() -> None:
+        app = Starlette(debug=True, routes=ROUTES)
+        original = app.build_middleware_stack
+        instrumented = vars(app)["build_middleware_stack"] = lambda: original()
+        async with hot_reload(app=app, **options):
+            assert TAG.search(await content(app))
+        assert vars(app)["build_middleware_stack"] is instrumented
+        assert await content(app) == PAGE
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("app", [None, lambda scope: None, Router()])
 def test_another_kind_of_app_is_told_where_to_go(app: Any, options: dict[str, Any]) -> None:
     with pytest.raises(TypeError, match="HotReloadMiddleware"):
         HotReload(**options).setup(app)
@@ -297,4 +356,11 @@ def test_a_start_that_fails_leaves_the_app_working(
 
 
 def test_the_public_names() -> None:
-    assert __all__ == ["HotReload", "HotReloadMiddleware", "__version__", "hot_reload"]
+    assert __all__ == [
+        "Batch",
+        "Change",
+        "HotReload",
+        "HotReloadMiddleware",
+        "__version__",
+        "hot_reload",
+    ]
