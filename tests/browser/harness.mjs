@@ -12,7 +12,8 @@
 //   });
 //
 // `check` makes a site of the files, runs the test once in each engine, and cleans up; each tab has
-// cookies, storage and cache of its own. The engines are those of the variable BROWSERS, a list of
+// cookies, storage and cache of its own, but for one that is opened `beside` another, in the same
+// browser: `open('/a', { beside: tab })`. The engines are those of the variable BROWSERS, a list of
 // names of `chromium,firefox,webkit`, or all; one that is not installed fails. What must run before
 // the client does goes into a file `first.js`; what a server or proxy does to requests is `hold` and
 // `refuse` of the site: no engine's own protocol is needed for either. `tab.page` is puppeteer's page,
@@ -56,9 +57,9 @@ export const ENGINES = selected();
 export class Tab {
   #carrier;
 
-  static async open(engine) {
+  static async open(engine, { beside } = {}) {
     const tab = new Tab();
-    tab.#carrier = await engine.page();
+    tab.#carrier = await engine.page(beside?.#carrier);
     tab.page = tab.#carrier.page;
     return tab;
   }
@@ -74,6 +75,12 @@ export class Tab {
     await this.go(url);
     await until(`${url} is there`, async () => (await this.documents()) > before);
     await this.connected(await this.documents());
+  }
+
+  /** Of those beside each other, this one alone is looked at, until another is brought to the front. */
+  async front() {
+    await this.#carrier.front();
+    await until('the tab is in front', () => this.evaluate(() => !document.hidden));
   }
 
   back() {
@@ -163,8 +170,8 @@ export class Tab {
 export const scenario = (engine, files, run) => async (t) => {
   const site = await Site.create(files, engine.recorder);
   const tabs = [];
-  const open = async (path) => {
-    const tab = await Tab.open(engine);
+  const open = async (path, options) => {
+    const tab = await Tab.open(engine, options);
     tabs.push(tab);
     if (path !== undefined) await tab.visit(site.url + path);
     return tab;
@@ -193,8 +200,8 @@ export const everywhere = (declare) => {
   for (const engine of ENGINES)
     describe(engine.name, () => {
       after(() => engine.close());
-      const check = (name, files, run) =>
-        test(name, { timeout: TIMEOUT }, scenario(engine, files, run));
+      const check = (name, files, run, timeout = TIMEOUT) =>
+        test(name, { timeout }, scenario(engine, files, run));
       declare(check, engine);
     });
 };

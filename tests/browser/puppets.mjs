@@ -9,6 +9,12 @@ export const launchChromium = () =>
     executablePath: chromium(),
     headless: true,
     args: FLAGS,
+    // What puppeteer spares tabs in the background, and people's browsers do not.
+    ignoreDefaultArgs: [
+      '--disable-background-timer-throttling',
+      '--disable-backgrounding-occluded-windows',
+      '--disable-renderer-backgrounding',
+    ],
   });
 
 export const launchFirefox = () =>
@@ -25,15 +31,20 @@ export const launchFirefox = () =>
   });
 
 class PuppetPage {
+  /** Ends with the last of its pages. */
   #context;
   #lines = [];
   #errors = [];
   #documents = 0;
 
-  static async open(browser) {
+  static async open(browser, beside) {
     const made = new PuppetPage();
-    made.#context = await browser.createBrowserContext();
-    made.page = await made.#context.newPage();
+    made.#context = beside?.#context ?? {
+      browsers: await browser.createBrowserContext(),
+      pages: new Set(),
+    };
+    made.page = await made.#context.browsers.newPage();
+    made.#context.pages.add(made);
     made.page.on('console', (message) => made.#lines.push(`${message.type()}: ${message.text()}`));
     made.page.on('pageerror', (error) => made.#errors.push(String(error)));
     made.page.on('framenavigated', (frame) => {
@@ -59,8 +70,14 @@ class PuppetPage {
     return Buffer.from(await this.page.screenshot());
   }
 
-  close() {
-    return this.#context.close();
+  front() {
+    return this.page.bringToFront();
+  }
+
+  async close() {
+    const { browsers, pages } = this.#context;
+    if (!pages.delete(this)) return;
+    await (pages.size ? this.page.close() : browsers.close());
   }
 }
 
@@ -74,9 +91,9 @@ export class Puppet {
     this.#launch = launch;
   }
 
-  async page() {
+  async page(beside) {
     this.#browser ??= this.#launch();
-    return PuppetPage.open(await this.#browser);
+    return PuppetPage.open(await this.#browser, beside);
   }
 
   async close() {

@@ -61,22 +61,30 @@ const answer = (task) => `
     (error) => done({ error: String(error) }),
   );`;
 
+/** A window, since a tab is opened behind the others, and no command brings it to the front. */
 class WebKitPage {
-  #driver;
+  #window;
   #release;
   #text = '';
 
-  constructor(driver, release) {
-    this.#driver = driver;
+  constructor(session, window, release) {
+    this.session = session;
+    this.#window = window;
     this.#release = release;
   }
 
+  do(command) {
+    return this.session.do(this.#window, command);
+  }
+
   go(url) {
-    return this.#driver.get(url);
+    return this.do((driver) => driver.get(url));
   }
 
   async evaluate(task, ...given) {
-    const { value, error } = await this.#driver.executeAsyncScript(answer(task), ...given);
+    const { value, error } = await this.do((driver) =>
+      driver.executeAsyncScript(answer(task), ...given),
+    );
     if (error) throw new Error(error);
     return value === null ? undefined : value;
   }
@@ -91,11 +99,21 @@ class WebKitPage {
   }
 
   async screenshot() {
-    return Buffer.from(await this.#driver.takeScreenshot(), 'base64');
+    return Buffer.from(await this.do((driver) => driver.takeScreenshot()), 'base64');
   }
 
-  close() {
-    return this.#release();
+  async front() {
+    for (const page of this.session.pages)
+      if (page !== this) await page.do((driver) => driver.manage().window().minimize());
+    // Whatever places a window shows it, too.
+    await this.do((driver) => driver.manage().window().setRect({ x: 0, y: 0 }));
+  }
+
+  async close() {
+    const { pages } = this.session;
+    if (!pages.delete(this)) return;
+    if (pages.size) await this.session.closeWindow(this.#window);
+    else await this.#release();
   }
 }
 
@@ -129,7 +147,56 @@ const startDisplay = async () => {
   return { child, name: `:${number}` };
 };
 
-/** A driver has one session; a session is a browser without a past. */
+/** A browser, and the driver that has it alone. Commands go to the window that was chosen last. */
+class Session {
+  pages = new Set();
+  #driver;
+  #child;
+  #window;
+  #last = Promise.resolve();
+
+  constructor(driver, child) {
+    this.#driver = driver;
+    this.#child = child;
+  }
+
+  /** Between the choice of a window and its command comes no other. */
+  do(window, command) {
+    return this.#queue(async () => {
+      if (this.#window !== window) await this.#driver.switchTo().window(window);
+      this.#window = window;
+      return command(this.#driver);
+    });
+  }
+
+  firstWindow() {
+    return this.#queue(async () => (this.#window = await this.#driver.getWindowHandle()));
+  }
+
+  newWindow() {
+    return this.#queue(async () => {
+      await this.#driver.switchTo().newWindow('window');
+      return (this.#window = await this.#driver.getWindowHandle());
+    });
+  }
+
+  closeWindow(window) {
+    return this.do(window, (driver) => {
+      this.#window = undefined;
+      return driver.close();
+    });
+  }
+
+  async end() {
+    await this.#driver.quit().catch(() => undefined);
+    await end(this.#child);
+  }
+
+  #queue(task) {
+    return (this.#last = this.#last.then(task, task));
+  }
+}
+
 const startSession = async (display) => {
   const path = executable({
     variable: 'WEBKITWEBDRIVER',
@@ -154,41 +221,46 @@ const startSession = async (display) => {
     'webkitgtk:browserOptions': { binary, args: ['--automation'] },
   });
   const driver = await new Builder().usingServer(url).withCapabilities(capabilities).build();
-  return { child, driver };
+  return new Session(driver, child);
 };
 
-/** Sessions are lent, one to a page, and wiped in between: each site has an origin of its own. */
+/** Sessions are lent, and wiped in between: each site has an origin of its own. */
 export class WebKit {
   name = 'webkit';
   recorder = RECORDER;
   #display;
   #idle = [];
 
-  async page() {
+  async page(beside) {
+    if (beside) return this.#pageOf(beside.session, await beside.session.newWindow());
     this.#display ??= startDisplay();
     const { name } = await this.#display;
     const session = this.#idle.pop() ?? (await startSession(name));
-    return new WebKitPage(session.driver, () => this.#take(session));
+    return this.#pageOf(session, await session.firstWindow());
   }
 
-  async #take(session) {
+  #pageOf(session, window) {
+    const page = new WebKitPage(session, window, () => this.#take(page));
+    session.pages.add(page);
+    return page;
+  }
+
+  async #take(page) {
     try {
-      await session.driver.executeScript(forget);
-      await session.driver.manage().deleteAllCookies();
-      await session.driver.get('about:blank');
-      this.#idle.push(session);
+      await page.front();
+      await page.do(async (driver) => {
+        await driver.executeScript(forget);
+        await driver.manage().deleteAllCookies();
+        await driver.get('about:blank');
+      });
+      this.#idle.push(page.session);
     } catch {
-      await this.#end(session);
+      await page.session.end();
     }
   }
 
-  async #end({ driver, child }) {
-    await driver.quit().catch(() => undefined);
-    await end(child);
-  }
-
   async close() {
-    await Promise.all(this.#idle.splice(0).map((session) => this.#end(session)));
+    await Promise.all(this.#idle.splice(0).map((session) => session.end()));
     const display = await this.#display?.catch(() => undefined);
     this.#display = undefined;
     if (display) await end(display.child);
