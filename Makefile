@@ -10,20 +10,23 @@ ENGINE  := $(shell find include src bindings client/src tools -type f 2>/dev/nul
            client/build.mjs client/package.json meson.build meson.options \
            $(wildcard src/meson.build bindings/python/meson.build client/meson.build)
 PACKAGE := $(shell find python -type f -not -name '*.pyc' 2>/dev/null) pyproject.toml README.md
-C_FILES := $(shell find include src bindings tests/c fuzz examples -name '*.[ch]' 2>/dev/null)
+C_FILES := $(shell find include src bindings tests/c fuzz examples/*.c -name '*.[ch]' 2>/dev/null)
 
-.PHONY: help setup demo test test-c test-python test-client test-browser bench lint fmt fuzz wheel clean
+.PHONY: help setup demo test test-c test-python test-client test-browser test-matrix test-wheel \
+        matrix bench lint fmt fuzz wheel cross clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo 'make setup   install what is needed, build the package into $(VENV)'
 	@echo 'make demo    serve the example on http://127.0.0.1:8000'
 	@echo 'make test    run every suite: C (plain, ASan+UBSan, TSan), Python, client, browsers'
+	@echo 'make matrix  run every framework, server and loop on every Python there is'
 	@echo 'make bench   measure against what else one would use'
 	@echo 'make lint    check formats, types and warnings of both compilers'
 	@echo 'make fmt     format the sources'
 	@echo 'make fuzz    fuzz each target for TIME seconds (default $(TIME))'
-	@echo 'make wheel   build the wheel and the sdist into dist/'
+	@echo 'make wheel   build the wheel and the sdist into dist/; make test-wheel also tries them'
+	@echo 'make cross   build and test for aarch64 on another machine'
 	@echo 'make clean   remove everything that was built'
 
 # Set-up.
@@ -79,7 +82,7 @@ demo: .make/package
 
 # Tests.
 
-test: test-c test-python test-client test-browser
+test: test-c test-python test-client test-browser test-matrix test-wheel
 
 MESON_TEST := meson test --print-errorlogs
 
@@ -99,9 +102,9 @@ test-c: build/c/build.ninja build/asan/build.ninja build/tsan/build.ninja
 	$(MESON_TEST) -C build/asan
 	$(MESON_TEST) -C build/tsan --suite threads
 
-test-python: .make/package .make/venv-test .make/oldest build/c/build.ninja
+test-python: .make/package .make/venv-test .make/venv-frameworks .make/oldest build/c/build.ninja
 	ninja -C build/c --quiet tests/c/failing_extension.so
-	$(OLDEST) -m pytest
+	$(OLDEST) -m pytest --ignore=tests/python/frameworks
 	$(BIN)/python -m pytest
 
 test-client: .make/client
@@ -111,7 +114,18 @@ test-browser: .make/package .make/venv-test .make/browser build/c/build.ninja
 	ninja -C build/c --quiet tests/c/inject_filter
 	cd tests/browser && npm test
 
+# Real servers with other loops and frameworks.
+test-matrix: .make/package .make/system-matrix
+	$(BIN)/python tests/matrix/run.py --quick build/wheel/*.whl
+
+test-wheel: wheel
+	$(BIN)/python -m pytest -v tests/packaging
+
 # The rest.
+
+# All of the matrix, on every Python there is; writes the tables of docs/servers.md.
+matrix: wheel .make/system-matrix
+	$(BIN)/python tests/matrix/run.py dist/*.whl
 
 bench: .make/package .make/system-bench .make/bench-pixels
 	test -x .venv-bench/bin/python || $(PYTHON) -m venv .venv-bench
@@ -128,11 +142,15 @@ build/gcc/build.ninja: .make/venv .make/client | .make/system-test
 	CC=gcc meson setup build/gcc --wipe --werror 2>/dev/null || \
 	CC=gcc meson setup build/gcc --werror
 
-lint: .make/package .make/venv-test .make/venv-lint .make/system-lint build/clang/build.ninja build/gcc/build.ninja
+lint: .make/package .make/venv-test .make/venv-frameworks .make/venv-lint .make/system-lint build/clang/build.ninja build/gcc/build.ninja
 	clang-format --dry-run --Werror $(C_FILES)
 	ruff check
 	ruff format --check
 	mypy
+	mypy --config-file= --strict --python-version 3.10 tests/packaging tests/typing
+	stubtest --allowlist tests/typing/stubtest.txt starlette_hot_reload._core
+	pyright
+	pyright --verifytypes starlette_hot_reload --ignoreexternal
 	cd client && npm run check
 	ninja -C build/clang --quiet
 	ninja -C build/gcc --quiet
@@ -149,8 +167,38 @@ fuzz: build/fuzz/build.ninja
 	ninja -C build/fuzz
 	tools/fuzz build/fuzz/fuzz $(TIME)
 
-wheel: .make/venv .make/client
-	$(BIN)/python -m build --no-isolation --skip-dependency-check --outdir dist .
+# The tag names the Python that builds; abi3audit proves that 3.10 has all that the extension uses.
+# auditwheel names the oldest glibc that has: a build on an older system runs on more of them.
+wheel: .make/venv-wheel .make/client
+	rm -rf build/dist dist
+	$(BIN)/python -m build --no-isolation --skip-dependency-check --outdir build/dist .
+	$(BIN)/wheel tags --remove --python-tag cp310 build/dist/*.whl
+	$(BIN)/abi3audit --strict --summary build/dist/*.whl
+	$(BIN)/auditwheel repair --wheel-dir dist build/dist/*.whl
+	mv build/dist/*.tar.gz dist
+
+# Another machine. What asks the kernel about itself cannot be asked through qemu.
+CROSS := $(CURDIR)/build/cross
+IN_QEMU := test_bytes test_coding test_engine test_layer test_setup test_stream
+
+.make/sysroot: tools/cross/sysroot | .make/system-cross
+	rm -rf build/sysroot/aarch64
+	tools/cross/sysroot arm64 build/sysroot/aarch64
+	@touch $@
+
+build/cross/build.ninja: .make/venv .make/client .make/sysroot tools/cross/aarch64-linux-gnu.ini
+	rm -rf build/cross
+	meson setup build/cross --cross-file tools/cross/aarch64-linux-gnu.ini -Dpython=true \
+	    -Dpython.purelibdir=/package -Dpython.platlibdir=/package
+
+cross: build/cross/build.ninja .make/venv-test
+	ninja -C build/cross
+	readelf --file-header build/cross/bindings/python/_core.abi3.so | grep AArch64
+	$(MESON_TEST) -C build/cross --no-suite native --no-suite filesystems
+	DESTDIR=$(CROSS) meson install -C build/cross --quiet
+	PYTHONPATH=$(CROSS)/package:$$($(BIN)/python -c 'import pytest; print(pytest.__path__[0])')/.. \
+	    qemu-aarch64 -L build/sysroot/aarch64 build/sysroot/aarch64/usr/bin/python3 \
+	    -m pytest $(IN_QEMU:%=tests/python/%.py) -k 'not dropped_stops'
 
 clean:
 	rm -rf build dist .make .venv .venv-bench client/dist client/node_modules tests/browser/node_modules \
