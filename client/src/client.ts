@@ -40,6 +40,8 @@ export interface Client {
   hello(hello: Hello): boolean;
   update(update: Update, cursor: string): void;
   away(): void;
+  /** A person looks at the page. */
+  seen(): void;
 }
 
 /** A reload that has not happened by then was most likely refused by a person, in milliseconds. */
@@ -61,6 +63,8 @@ export const createClient = ({ page, tag, memory, clock, timer }: ClientDeps): C
   let leaving = false;
   let late = false;
   let trouble: string | undefined;
+  /** A reload that was refused. */
+  let refused: (() => void) | undefined;
   let waiting: Change[] = [];
   let isBusy = false;
 
@@ -79,6 +83,7 @@ export const createClient = ({ page, tag, memory, clock, timer }: ClientDeps): C
     const streak = nextStreak(memory, now, now - started, page.active());
     const pause = pauseOf(streak);
     const go = (): void => {
+      refused = undefined;
       const refreshed = page.refresh(missed);
       missed = [];
       void refreshed.then(() => {
@@ -93,7 +98,10 @@ export const createClient = ({ page, tag, memory, clock, timer }: ClientDeps): C
     cancel?.();
     if (pause) cancel = timer(go, pause);
     else if (pause === 0) go();
-    else warn(LOOP);
+    else {
+      refused = go;
+      warn(LOOP);
+    }
   };
 
   const log = (outcome: string, changes: readonly Change[]): void =>
@@ -177,5 +185,8 @@ export const createClient = ({ page, tag, memory, clock, timer }: ClientDeps): C
     },
 
     away: () => page.notice(AWAY),
+
+    // Once each time, so that it is no loop.
+    seen: () => refused?.(),
   };
 };

@@ -163,7 +163,9 @@ const start = (script: HTMLScriptElement): void => {
     part('leave', ({ restoreScroll }) => restoreScroll(sessionStorage, document, address));
 
   const seen = (): void => {
-    if (!document.hidden) wake();
+    if (document.hidden) return;
+    wake();
+    client.seen();
   };
   addEventListener('pageshow', wake);
   addEventListener('focus', seen);

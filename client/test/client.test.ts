@@ -221,6 +221,18 @@ test('a page that reloads itself again and again stays, and says why', async () 
   assert.equal(warned.length, 1);
 });
 
+test('a page that stayed reloads when it is looked at, once', async () => {
+  const { client, did, settle } = setup({ memory: streak(7) });
+  client.seen();
+  client.update(template, at('a', 6));
+  await settle();
+  assert.deepEqual(did, []);
+  client.seen();
+  client.seen();
+  await settle();
+  assert.deepEqual(did, ['refresh templates/index.html', `reload ${at('a', 6)} 8`]);
+});
+
 test('a page that stayed reloads for a later save', async () => {
   const { client, clock, did, settle } = setup({ memory: streak(7) });
   client.update(template, at('a', 6));

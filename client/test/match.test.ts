@@ -70,3 +70,20 @@ test('a new sheet beside one without a hash causes nothing', () => {
   const plan = planUse(['/static/site.css'], [css('static/site-4e5f6a7b.css', null, 'added')]);
   assert.deepEqual(plan, { use: new Set(), reload: false });
 });
+
+test('a file with two addresses is used where it is, and asks for nothing where it is not', () => {
+  const at = (name: string, op: Change['op']): Change[] => [
+    css(`css/${name}`, `/css/${name}`, op),
+    css(`css/${name}`, `/static/css/${name}`, op),
+  ];
+  for (const prefix of ['/css', '/static/css']) {
+    const paths = [`${prefix}/site.css`, `${prefix}/admin-1a2b3c4d.css`];
+    assert.deepEqual(used(paths, ...at('site.css', 'modified')), [`${prefix}/site.css`]);
+    const added = planUse(paths, at('admin-1a2b3c4d.css', 'added'));
+    assert.deepEqual(added, { use: new Set([1]), reload: false });
+    const built = planUse(paths, at('admin-9f8e7d6c.css', 'added'));
+    assert.deepEqual(built, { use: new Set(), reload: true });
+  }
+  const elsewhere = planUse(['/vendor/site.css'], at('site.css', 'modified'));
+  assert.deepEqual(elsewhere, { use: new Set(), reload: false });
+});
