@@ -5,8 +5,8 @@ import { decoded, isLater, type Change, type Hello, type Update } from './wire';
 export interface Page {
   /** Changes stylesheets, images and fonts in place. `mark` names this state of the files. */
   swap(changes: readonly Change[], mark: string): Promise<'unused' | 'swapped' | 'reload'>;
-  /** Asks for the page again, and changes the document into it. */
-  morph(): Promise<'morphed' | 'reload' | 'failed'>;
+  /** Asks for the page again, runs `before`, and at once changes the document into it. */
+  morph(before: () => Promise<unknown>): Promise<'morphed' | 'reload' | 'failed'>;
   /** Whether the page's own code lets the morph be. */
   mayMorph(changes: readonly Change[]): boolean;
   updated(kind: 'swap' | 'morph', changes: readonly Change[]): void;
@@ -105,7 +105,7 @@ export const createClient = ({ page, tag, memory, clock, timer }: ClientDeps): C
   };
 
   const log = (outcome: string, changes: readonly Change[]): void =>
-    page.debug(`${outcome}: ${changes.map(({ path }) => path).join(', ')}`);
+    page.debug(`${outcome}: ${[...new Set(changes.map(({ path }) => path))].join(', ')}`);
 
   const reloadFor = (changes: readonly Change[]): void => {
     log('reload', changes);
@@ -123,12 +123,20 @@ export const createClient = ({ page, tag, memory, clock, timer }: ClientDeps): C
     const rest = changes.filter((change) => !isSwapped(change));
     if (rest.length && (!morphs || rest.some(({ kind }) => kind === 'script')))
       return reloadFor(changes);
-    const swapped = swaps.length ? await page.swap(swaps, mark) : 'unused';
-    if (swapped === 'swapped') done('swap', swapped, swaps);
-    if (!rest.length && swapped !== 'reload') return;
-    if (!morphs) return reloadFor(changes);
-    if (!page.mayMorph(changes)) return;
-    const morphed = await page.morph();
+    const swap = async (): Promise<string> => {
+      const outcome = swaps.length ? await page.swap(swaps, mark) : 'unused';
+      if (outcome === 'swapped') done('swap', outcome, swaps);
+      return outcome;
+    };
+    let swapping: Promise<string> | undefined;
+    const swapOnce = (): Promise<string> => (swapping ??= swap());
+    if (!rest.length) {
+      if ((await swapOnce()) !== 'reload') return;
+      if (!morphs) return reloadFor(changes);
+    }
+    if (!page.mayMorph(changes)) return void (await swapOnce());
+    // A new sheet may have no style for what is shown, and the old one none for what comes.
+    const morphed = await page.morph(swapOnce);
     if (morphed === 'reload') reloadFor(changes);
     else if (morphed === 'morphed') done('morph', morphed, changes);
     else log('failed', changes);

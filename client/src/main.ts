@@ -102,7 +102,8 @@ const start = (script: HTMLScriptElement): void => {
     page: {
       swap: async (changes, mark) =>
         (await part('swap', ({ createSwap }) => createSwap(document)))(changes, mark),
-      morph: async () => (await part('morph', ({ createMorph }) => createMorph(document, original)))(),
+      morph: async (before) =>
+        (await part('morph', ({ createMorph }) => createMorph(document, original)))(before),
       mayMorph: (changes) => dispatch('before-morph', { changes }, true),
       updated: (kind, changes) => dispatch('updated', { kind, changes }),
       refresh: (changes) =>

@@ -103,15 +103,19 @@ export const createMorph = (document: Document, original?: Original) => {
     return 'morphed';
   };
 
-  const morph = async (mine: AbortController): Promise<MorphOutcome> => {
+  const morph = async (
+    mine: AbortController,
+    before: () => Promise<unknown>,
+  ): Promise<MorphOutcome> => {
     const address = addressNow();
-    const before = departures;
+    const departed = departures;
     const answer = await ask(location.href, mine.signal);
     // The browser gives up what was asked for shortly before a page is left, which may come back:
     // time stands still for it in between.
     if (!answer.status) await new Promise((done) => setTimeout(done, LEAVING));
+    await before();
     if (mine !== run) return last;
-    if (before !== departures) return morph(mine);
+    if (departed !== departures) return morph(mine, before);
     if (address !== addressNow()) return 'unused';
     const verdict = judge(answer);
     if (verdict === 'failed') overlay.show(answer);
@@ -126,8 +130,8 @@ export const createMorph = (document: Document, original?: Original) => {
   };
 
   /** The last one asked for wins. */
-  return (): Promise<MorphOutcome> => {
+  return (before = async (): Promise<unknown> => 0): Promise<MorphOutcome> => {
     run?.abort();
-    return (last = morph((run = new AbortController())));
+    return (last = morph((run = new AbortController()), before));
   };
 };

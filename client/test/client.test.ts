@@ -45,9 +45,10 @@ const setup = ({ tag = at('a', 5), memory, active, swap, morph, mayMorph }: Give
         did.push(`swap ${paths(changes)} ${Number.parseInt(mark, 16)}`);
         return swap?.(changes, mark) ?? Promise.resolve('swapped');
       },
-      morph() {
+      async morph(before) {
+        await before();
         did.push('morph');
-        return morph?.() ?? Promise.resolve('morphed');
+        return morph?.(before) ?? 'morphed';
       },
       mayMorph: (changes) => mayMorph?.(changes) ?? true,
       updated: (kind, changes) => events.push(`${kind} ${paths(changes)}`),
