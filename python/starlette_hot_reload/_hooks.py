@@ -20,6 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import anyio
 import anyio.to_thread
 
 from ._core import Engine
@@ -31,7 +32,12 @@ if TYPE_CHECKING:
 __all__ = ["Batch", "Change", "Gate", "OnChange"]
 
 ROUNDS = 3
-"""How often the callables are run for what they have changed themselves."""
+"""How often the callables are run for what they may have changed themselves, before the browsers
+are told of what there is so far."""
+PAUSES = (0.5, 1.0, 2.0, 4.0)
+"""Seconds, after which they are run for the rest: somebody may be saving faster than they run. If
+there is something new even then, each time, it is their own doing."""
+NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -125,36 +131,56 @@ class Gate:
 
     async def let_through(self, engine: Engine, hub: Hub, roots: Sequence[str]) -> None:
         """Run the callables for what waits, and let the browsers know."""
-        seen = await self._run(engine, hub, roots)
+        pauses = iter(PAUSES)
+        while True:
+            seen, is_all = await self._run(engine, hub, roots)
+            pause = None if is_all else next(pauses, None)
+            if pause is None:
+                break
+            self._tell(engine, seen)
+            await anyio.sleep(pause)
+        if is_all:
+            self._tell(engine, seen)
+        else:
+            self._give_up(engine)
         with self._lock:
-            if seen is not None:
-                engine.tell(seen)
             if not self._holds and not self._callables:
                 self._held.discard(engine)
                 engine.hold(False)
 
-    async def _run(self, engine: Engine, hub: Hub, roots: Sequence[str]) -> str | None:
-        """Returns up to where the browsers are to be told."""
+    async def _run(self, engine: Engine, hub: Hub, roots: Sequence[str]) -> tuple[str | None, bool]:
+        """Returns up to where the browsers are to be told, and whether that is all there is."""
         seen: str | None = None
         for left in reversed(range(ROUNDS + 1)):
             await self._quiet(engine, hub)
             waiting = engine.waiting(seen)
             if waiting is None:
-                return seen
+                break
             event, files, cursor = waiting
             if not self._callables:
-                return cursor
+                return cursor, True
             if not left:
-                logger.warning(
-                    "on_change changes watched files whenever it runs; it is not run for %s",
-                    ", ".join(change.path for change in _batch(event, files, roots).changes),
-                )
-                return cursor
+                return seen, False
             seen = cursor
             for each in self._callables:
                 await _call(each, _batch(event, files, roots))
             engine.sync()
-        return seen
+        return seen, True
+
+    def _tell(self, engine: Engine, upto: str | None) -> None:
+        with self._lock:
+            if upto is not None:
+                engine.tell(upto)
+
+    def _give_up(self, engine: Engine) -> None:
+        waiting = engine.waiting(None)
+        if waiting is not None:
+            _, files, cursor = waiting
+            logger.warning(
+                "on_change changes watched files whenever it runs; it is not run again for %s",
+                ", ".join(ascii(os.fsdecode(path)) for _, path in files[:NAMED]),
+            )
+            self._tell(engine, cursor)
 
     async def _quiet(self, engine: Engine, hub: Hub) -> None:
         """Wait until nobody holds, and what has happened has been found."""

@@ -18,7 +18,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
-from starlette_hot_reload import Batch, Change, HotReload, HotReloadMiddleware
+from starlette_hot_reload import Batch, Change, HotReload, HotReloadMiddleware, _hooks
 from starlette_hot_reload._hooks import ROUNDS, _batch
 from support import EVENTS_PATH, Connection, RunAsync, body_of, http_scope, never
 
@@ -197,8 +197,13 @@ def test_what_it_writes_goes_with_what_it_was_called_for(
 
 
 def test_one_that_always_writes_comes_to_an_end(
-    tmp_path: Path, run_async: RunAsync, caplog: pytest.LogCaptureFixture
+    tmp_path: Path,
+    run_async: RunAsync,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(_hooks, "PAUSES", (0.01, 0.02))
+
     async def main() -> None:
         seen = Seen()
 
@@ -206,14 +211,36 @@ def test_one_that_always_writes_comes_to_an_end(
             (tmp_path / "log.txt").write_text(f"{len(seen.batches)}")
 
         async with listening(app_of(HotReload([tmp_path], on_change=[seen, write]))) as connection:
-            (tmp_path / "a.css").write_text("x")
-            await connection.wait_for(b"a.css")
-            (tmp_path / "b.css").write_text("x")
-            await connection.wait_for(b"b.css")
-        assert updates(connection) == [["a.css", "log.txt"], ["b.css", "log.txt"]]
-        assert len(seen.batches) == 2 * ROUNDS
+            for number, name in enumerate(["a.css", "b.css"], 1):
+                (tmp_path / name).write_text("x")
+                await connection.wait_for(b'"path":"log.txt"', 3 * number)
+                assert len(seen.batches) == number * 3 * ROUNDS
+        again = [["log.txt"]] * 2
+        assert updates(connection) == [["a.css", "log.txt"], *again, ["b.css", "log.txt"], *again]
         assert "changes watched files whenever it runs" in caplog.text
-        assert "log.txt" in caplog.text
+        assert "not run again for 'log.txt'" in caplog.text
+
+    run_async(main)
+
+
+def test_saves_that_are_faster_than_it_runs_are_not_left_out(
+    tmp_path: Path, run_async: RunAsync, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_hooks, "PAUSES", (0.01,))
+
+    async def main() -> None:
+        page = tmp_path / "page.html"
+        read: list[str] = []
+
+        async def on_change(batch: Batch) -> None:
+            read.append(page.read_text())
+            if len(read) <= ROUNDS:  # somebody saves while it runs
+                page.write_text(f"{len(read)}")
+
+        async with listening(app_of(HotReload([tmp_path], on_change=on_change))) as connection:
+            page.write_text("0")
+            await connection.wait_for(b'"path":"page.html"', 2)
+        assert read == [f"{number}" for number in range(ROUNDS + 1)]
 
     run_async(main)
 
@@ -290,6 +317,35 @@ def test_a_middleware_has_it_too(tmp_path: Path, run_async: RunAsync) -> None:
             (tmp_path / "a.css").write_text("x")
             await connection.wait_for(b"a.css")
         assert seen.batches == [["a.css"]]
+
+    run_async(main)
+
+
+def test_a_file_with_several_addresses_is_one_change(tmp_path: Path, run_async: RunAsync) -> None:
+    async def main() -> None:
+        told: list[tuple[str, str | None, Path]] = []
+
+        def on_change(batch: Batch) -> None:
+            told.extend((change.path, change.url, change.file) for change in batch.changes)
+
+        css = tmp_path / "css"
+        css.mkdir()
+        routes = [
+            Mount("/static", StaticFiles(directory=tmp_path)),
+            Mount("/css", StaticFiles(directory=css)),
+        ]
+        app = Starlette(debug=True, routes=routes)
+        hot = HotReload([tmp_path], on_change=on_change)
+        hot.setup(app)
+        async with listening(app) as connection:
+            with hot.hold():
+                (tmp_path / "b.css").write_text("x")
+                (css / "a.css").write_text("x")
+            await connection.wait_for(b"b.css")
+        assert told == [
+            ("b.css", "/static/b.css", tmp_path / "b.css"),
+            ("css/a.css", "/css/a.css", css / "a.css"),
+        ]
 
     run_async(main)
 
