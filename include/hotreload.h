@@ -185,7 +185,7 @@ hr_watch_stats hr_watch_get_stats(hr_watch *watch);
 hr_root_stats hr_watch_get_root_stats(hr_watch *watch, uint32_t index);
 
 /* Stops and joins the thread, however busy it is, within milliseconds; then frees. No callback runs
- * after it returns. Not from a callback. */
+ * after it returns. Not from a callback. In a fork, which has no such thread, it does nothing. */
 void hr_watch_free(hr_watch *watch);
 
 /* Journal. */

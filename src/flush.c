@@ -16,7 +16,8 @@
 #define RETRY          HR_MILLISECONDS(100)
 #define LOCK_POLL      HR_MILLISECONDS(10)
 #define LOCK_STALE     (10 * (int64_t)1000000000) /* ns: older than the burst by this much */
-#define POLLED_WRITING (30 * (int64_t)1000000)    /* ns: younger files are still being written */
+#define POLLED_WRITING (30 * (int64_t)1000000)    /* ns: younger files are still being written, */
+#define POLLED_EMPTY   (250 * (int64_t)1000000)   /* and empty ones wait for their first bytes */
 
 typedef enum outcome {
     LOOKED,   /* nothing more to say; the node may be freed */
@@ -127,12 +128,12 @@ static bool is_polled(const hr_node *node)
     return node->parent && node->parent->directory->attention == HR_ATTENTION_POLL;
 }
 
-/* Without events there is no close to wait for; a file that was written a moment ago is not done.
- */
+/* Without events there is no close to wait for; a file that was written a moment ago is not done,
+ * and one that was emptied most likely longer, since its writer may be kept from going on. */
 static bool polled_writing(const hr_node *node, const hr_stamp *stamp)
 {
     int64_t age = hr_clock_unix() * 1000 - stamp->mtime_ns;
-    return is_polled(node) && age >= 0 && age < POLLED_WRITING;
+    return is_polled(node) && age >= 0 && age < (stamp->size ? POLLED_WRITING : POLLED_EMPTY);
 }
 
 /* Two stamps of one content? Without a hash only the stamp can tell; ctime changes with a mode. */

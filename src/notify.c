@@ -153,10 +153,33 @@ static bool is_link(const char *path)
     return lstat(path, &status) == 0 && S_ISLNK(status.st_mode);
 }
 
+static void hint_root(hr_watch *watch, uint32_t root, uint32_t mask)
+{
+    hr_node *node = watch->roots[root].node;
+    if (mask & IN_ATTRIB) /* it may have become readable */
+        node->flags |= HR_NODE_REPLACED;
+    hr_watch_hint(watch, node, HR_HINT_DONE);
+}
+
+/* May it be read, or, where it only leads to the root, be passed? */
+static bool is_open(const char *path, bool is_root)
+{
+    return faccessat(AT_FDCWD, path, is_root ? R_OK | X_OK : X_OK, AT_EACCESS) == 0;
+}
+
+/* What the directory above `path` has to tell besides of itself. */
+static uint32_t events_above(const char *path, bool is_root)
+{
+    struct stat status;
+    if (hr_look(path, &status) != HR_KIND_DIRECTORY)
+        return NAME_EVENTS;
+    return (is_link(path) ? NAME_EVENTS : 0) | (is_open(path, is_root) ? 0 : IN_ATTRIB);
+}
+
 /*
  * Every directory above tells when it is renamed or removed itself, which costs nothing while it is
  * not. The one below which something is missing, or a link that may be pointed elsewhere, also
- * tells of its names.
+ * tells of its names; the one above a directory that is closed tells when that is opened.
  */
 void hr_notify_anchor(hr_watch *watch, uint32_t root)
 {
@@ -174,21 +197,21 @@ void hr_notify_anchor(hr_watch *watch, uint32_t root)
         hr_bytes name = {node->name + end + 1, next - end - 1};
         memcpy(path, node->name, next);
         path[next] = '\0';
-        struct stat status;
-        bool exists = hr_look(path, &status) == HR_KIND_DIRECTORY;
-        uint32_t events = SELF_EVENTS & ~(uint32_t)IN_UNMOUNT;
-        if (!exists || is_link(path))
-            events |= NAME_EVENTS;
+        bool is_root = next == node->name_size;
+        uint32_t events = events_above(path, is_root);
         if (end)
             path[end] = '\0';
         else
             strcpy(path, "/");
-        add_anchor(watch, root, path, name, events);
+        add_anchor(watch, root, path, name, (SELF_EVENTS & ~(uint32_t)IN_UNMOUNT) | events);
         path[end] = '/';
         path[next] = '\0';
-        /* It may have come between the look and the watch. */
-        if (!exists && hr_look(path, &status) != HR_KIND_DIRECTORY)
+        /* It may have come, or been opened, between the look and the watch. */
+        struct stat status;
+        if (events == NAME_EVENTS && hr_look(path, &status) != HR_KIND_DIRECTORY)
             return;
+        if ((events & IN_ATTRIB) && is_open(path, is_root))
+            hint_root(watch, root, IN_ATTRIB);
         end = next;
     }
 }
@@ -203,7 +226,7 @@ static void anchor_event(hr_watch *watch, const struct inotify_event *event, hr_
             (event->mask & SELF_EVENTS) || (anchor->name.size == name.size &&
                                             memcmp(anchor->name.data, name.data, name.size) == 0);
         if (concerned)
-            hr_watch_hint(watch, watch->roots[anchor->root].node, HR_HINT_DONE);
+            hint_root(watch, anchor->root, event->mask);
     }
 }
 

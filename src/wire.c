@@ -22,7 +22,7 @@ struct hr_wire {
     hr_buffer base;
     hr_buffer *roots;
     size_t root_count;
-    served *served;
+    served *served; /* longest directory first, then in the order in which they were added */
     size_t served_count;
     bool morph;
 };
@@ -234,7 +234,10 @@ hr_status hr_wire_add_served(hr_wire *wire, hr_bytes directory, hr_bytes url)
         hr_buffer_fini(&entry.url);
         return HR_NOMEM;
     }
-    wire->served[wire->served_count++] = entry;
+    size_t at = wire->served_count++;
+    for (; at && wire->served[at - 1].directory.size < entry.directory.size; at--)
+        wire->served[at] = wire->served[at - 1];
+    wire->served[at] = entry;
     return HR_OK;
 }
 
@@ -248,28 +251,39 @@ static bool below(hr_bytes path, hr_bytes directory, hr_bytes *rest)
     return true;
 }
 
-static void put_url(writer *to, const hr_wire *wire, hr_bytes absolute)
+/* An address of a file: below `url`, the `rest` of its path. */
+typedef struct address {
+    hr_bytes url;
+    hr_bytes rest;
+} address;
+
+/* Two addresses of one file, so that the shorter rest is the end of the other. */
+static bool same_address(const address *shorter, const address *longer)
 {
-    const served *best = NULL;
-    hr_bytes rest = {0};
-    for (size_t i = 0; i < wire->served_count; i++) {
-        const served *candidate = &wire->served[i];
-        hr_bytes candidate_rest;
-        if ((!best || candidate->directory.size > best->directory.size) &&
-            below(absolute, view(&candidate->directory), &candidate_rest)) {
-            best = candidate;
-            rest = candidate_rest;
-        }
+    size_t between = longer->rest.size - shorter->rest.size;
+    return shorter->url.size == longer->url.size + between &&
+           (!longer->url.size ||
+            memcmp(shorter->url.data, longer->url.data, longer->url.size) == 0) &&
+           (!between ||
+            memcmp(shorter->url.data + longer->url.size, longer->rest.data - 1, between) == 0);
+}
+
+/* Where a file is served, each address once and the best first. They lie in `absolute`. */
+static size_t find_addresses(const hr_wire *wire, hr_bytes absolute,
+                             address found[HR_WIRE_ADDRESSES])
+{
+    size_t count = 0;
+    for (size_t i = 0; i < wire->served_count && count < HR_WIRE_ADDRESSES; i++) {
+        address next = {.url = view(&wire->served[i].url)};
+        if (!below(absolute, view(&wire->served[i].directory), &next.rest))
+            continue;
+        size_t known = 0;
+        while (known < count && !same_address(&found[known], &next))
+            known++;
+        if (known == count)
+            found[count++] = next;
     }
-    if (!best) {
-        put_text(to, "null");
-        return;
-    }
-    put_text(to, "\"");
-    put_url_path(to, view(&best->url));
-    put_text(to, "/");
-    put_url_path(to, rest);
-    put_text(to, "\"");
+    return count;
 }
 
 /* What a change is called: its absolute path, and the one shown. Both lie in `absolute`. */
@@ -308,22 +322,44 @@ static void put_files(writer *to, const hr_wire *wire, const hr_batch *batch, na
     }
 }
 
-static void put_changes(writer *to, const hr_wire *wire, const hr_batch *batch, name *scratch)
+/* `at` NULL: under no address. */
+static void put_change(writer *to, const hr_change *change, hr_bytes shown, const address *at)
 {
+    put_text(to, "{\"path\":");
+    put_json_string(to, shown);
+    put_text(to, at ? ",\"url\":\"" : ",\"url\":null");
+    if (at) {
+        put_url_path(to, at->url);
+        put_text(to, "/");
+        put_url_path(to, at->rest);
+        put_text(to, "\"");
+    }
+    put_text(to, ",\"kind\":\"");
+    put_text(to, file_kind(change->path));
+    put_text(to, "\",\"op\":\"");
+    put_text(to, hr_op_text(change->op));
+    put_text(to, "\"}");
+}
+
+/* The best address of each file, or its other ones. */
+static void put_changes(writer *to, const hr_wire *wire, const hr_batch *batch, bool best,
+                        name *scratch)
+{
+    address found[HR_WIRE_ADDRESSES];
     for (size_t i = 0; i < batch->count && to->status == HR_OK; i++) {
         const hr_change *change = &batch->changes[i];
         to->status = name_change(wire, change, scratch);
         if (to->status != HR_OK)
             return;
-        put_text(to, i ? ",{\"path\":" : "{\"path\":");
-        put_json_string(to, scratch->shown);
-        put_text(to, ",\"url\":");
-        put_url(to, wire, view(&scratch->absolute));
-        put_text(to, ",\"kind\":\"");
-        put_text(to, file_kind(change->path));
-        put_text(to, "\",\"op\":\"");
-        put_text(to, hr_op_text(change->op));
-        put_text(to, "\"}");
+        size_t count = find_addresses(wire, view(&scratch->absolute), found);
+        if (best) {
+            put_text(to, i ? "," : "");
+            put_change(to, change, scratch->shown, count ? found : NULL);
+        }
+        for (size_t k = 1; k < count && !best; k++) {
+            put_text(to, ",");
+            put_change(to, change, scratch->shown, &found[k]);
+        }
     }
 }
 
@@ -383,7 +419,8 @@ hr_status hr_wire_changes(const hr_wire *wire, const hr_delta *delta, hr_buffer 
     put_text(&to, ",\"files\":[");
     put_files(&to, wire, batch, &scratch);
     put_text(&to, "],\"changes\":[");
-    put_changes(&to, wire, batch, &scratch);
+    put_changes(&to, wire, batch, true, &scratch);
+    put_changes(&to, wire, batch, false, &scratch);
     put_text(&to, "]}");
     hr_buffer_fini(&scratch.absolute);
     return send_event(&to, "", &delta->cursor, out);

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import parse_qsl, quote
 
 import anyio
 from starlette.types import Receive, Scope, Send
@@ -32,10 +32,11 @@ if TYPE_CHECKING:
     from ._hub import Hub
     from ._runtime import Runtime
 
-__all__ = ["FACTS", "PAGE", "Status", "Stream", "wants_page"]
+__all__ = ["FACTS", "FOREIGN", "PAGE", "Status", "Stream", "wants_page"]
 
 PAGE = "status.html"
 FACTS = "status.json"
+FOREIGN = "Only for pages of this very site."
 
 BATCHES_KEPT = 50
 ASK_AGAIN = 1.0
@@ -45,6 +46,8 @@ PATIENCE = 0.25
 BODY_LIMIT = 64 << 10
 PAGES_LIMIT = 200
 ADDRESS_LIMIT = 500
+AGENT_LIMIT = 500
+"""Bytes; to search more than that can take seconds."""
 
 _PAGE_HEADERS = [
     (b"content-type", b"text/html; charset=utf-8"),
@@ -97,7 +100,7 @@ class Status:
         client = scope.get("client")
         made = Stream(
             client=str(client[0]) if client and client[0] else None,
-            agent=_browser(str(header(scope, b"user-agent"), "latin-1")),
+            agent=_browser(str(header(scope, b"user-agent")[:AGENT_LIMIT], "latin-1")),
             shows_status=("status", "") in query,
         )
         self._streams[made.name] = made
@@ -144,7 +147,7 @@ class Status:
     async def hear(self, scope: Scope, receive: Receive, send: Send) -> None:
         """A browser tells of its pages. 202: it shall tell again when that changes."""
         if not _is_own(scope) or _media_type(scope) != b"application/json":
-            await answer(scope, send, 403, "Only for pages of this very site.")
+            await answer(scope, send, 403, FOREIGN)
             return
         told = _parse_pages(await _read(receive))
         if told is None:
@@ -239,7 +242,8 @@ class Status:
                     "latency_ms": round(took / 1e3, 2),
                     "type": update["type"],
                     "count": count,
-                    "changes": update["changes"],
+                    # Each file once: behind these come their other addresses.
+                    "changes": update["changes"][: len(update["files"])],
                 }
             )
 
@@ -269,8 +273,8 @@ def _is_own(scope: Scope) -> bool:
     site = header(scope, b"sec-fetch-site")
     if site:
         return site == b"same-origin"
-    origin = urlsplit(str(header(scope, b"origin"), "latin-1"))
-    return bool(origin.netloc) and origin.netloc == str(header(scope, b"host"), "latin-1")
+    host = header(scope, b"host")
+    return header(scope, b"origin") in {b"http://" + host, b"https://" + host}
 
 
 def _media_type(scope: Scope) -> bytes:
@@ -319,7 +323,11 @@ class _Names:
     def __init__(self, base: str, roots: list[str]) -> None:
         self._base = base
         self._home = os.path.expanduser("~")
-        self._known = sorted({*roots, base}, key=len, reverse=True)
+        self._known = {
+            written: path
+            for path in sorted({*roots, base}, key=len, reverse=True)
+            for written in _spellings(path)
+        }
 
     def of(self, path: str) -> str:
         if path == self._base:
@@ -331,14 +339,19 @@ class _Names:
 
     def in_text(self, text: str) -> str:
         """A text with no absolute path left in it. What is quoted is a root, or an address."""
-        for path in self._known:
-            if path != "/":
-                text = re.sub(re.escape(path) + r"(?![\w.-])", self._known_parts, text)
+        for known in self._known:
+            if known != "/":
+                text = re.sub(re.escape(known) + r"(?![\w.-])", self._known_parts, text)
         unknown = r"(?<![\w.~…/'\"])/[^\s/:'\"]+(?:/[^\s:'\"]*)?"
         return re.sub(unknown, lambda match: _last_parts(match[0]), text)
 
     def _known_parts(self, match: re.Match[str]) -> str:
-        return self.of(match[0])
+        return self.of(self._known[match[0]])
+
+
+def _spellings(path: str) -> tuple[str, ...]:
+    """As it is, as a warning quotes it, and as the watcher says it."""
+    return path, ascii(path)[1:-1], os.fsencode(path).decode(errors="replace")
 
 
 def _last_parts(path: str) -> str:

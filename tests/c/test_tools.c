@@ -1,6 +1,6 @@
 /*
  * What the real tools do to a tree, over both back ends: an editor's save and a checkout are one
- * batch; of everything else the sum of what is told is the difference, each file once.
+ * batch; of everything else the sum of what is told is the difference.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -64,7 +64,7 @@ static void assert_tree(struct scene *scene, char op, const char *top)
 {
     struct words words = {0};
     tree_words(&words, op, top);
-    assert_all(scene, words_sorted(&words));
+    assert_sum(scene, words_sorted(&words));
     words_fini(&words);
 }
 
@@ -175,7 +175,7 @@ static void test_rsync_brings_what_changed(void **state)
         words_add(&words, "+%s", path + 5);
     }
     run_shell(scene, "rsync -a --delete from/ root/");
-    assert_all(scene, words_sorted(&words));
+    assert_sum(scene, words_sorted(&words));
     words_fini(&words);
     put_file(scene, "from/9/9", "a longer one");
     run_shell(scene, "rsync -a --exclude='sentinel*' --delete from/ root/");
@@ -192,7 +192,7 @@ static void test_tar_unpacks_a_tree(void **state)
     run_shell(scene, "tar xf tree.tar -C root");
     assert_tree(scene, '+', "tree/");
     run_shell(scene, "tar xf tree.tar -C root"); /* each is removed and made again */
-    assert_nothing(scene);
+    assert_sum_is_nothing(scene);
 }
 
 static void test_tree_is_copied_and_removed(void **state)
@@ -335,7 +335,7 @@ static void test_clone_into_the_root_is_told(void **state)
     run_shell(scene, "git clone -q repository root/clone");
     tree_words(&words, '+', "clone/tree/");
     tree_words(&words, '+', "clone/only-two/");
-    assert_all(scene, words_sorted(&words));
+    assert_sum(scene, words_sorted(&words));
     words_fini(&words);
     put_file(scene, "root/clone/tree/3/3", "changed");
     assert_batch(scene, "~clone/tree/3/3");

@@ -226,6 +226,104 @@ static void test_address_is_that_of_the_longest_directory(void **state)
     hr_wire_free(wire);
 }
 
+/* The addresses of each entry of `changes`, in order, with their paths: "path=address". */
+static void assert_entries(const struct event *event, const char *const expected[])
+{
+    const char *changes = json_member(event->data, "changes");
+    size_t count = 0;
+    for (; expected[count]; count++) {
+        const char *entry = json_item(changes, count);
+        const char *equals = strchr(expected[count], '=');
+        char path[128];
+        snprintf(path, sizeof path, "%.*s", (int)(equals - expected[count]), expected[count]);
+        assert_text(json_member(entry, "path"), path);
+        assert_text(json_member(entry, "url"), equals[1] ? equals + 1 : NULL);
+    }
+    assert_null(json_item(changes, count));
+}
+
+static void test_other_addresses_come_after_the_files(void **state)
+{
+    const hr_change changes[] = {
+        {{"static/css/a.css", 16}, 0, HR_OP_MODIFIED},
+        {{"b.txt", 5}, 0, HR_OP_ADDED},
+        {{"static/c.css", 12}, 0, HR_OP_REMOVED},
+    };
+    hr_wire *wire = new_wire("/srv");
+    hr_wire_add_root(wire, text("/srv"));
+    hr_wire_add_served(wire, text("/srv/static"), text("/static"));
+    hr_wire_add_served(wire, text("/srv/static"), text("/assets"));
+    hr_wire_add_served(wire, text("/srv/static/css"), text("/static-css"));
+    struct event event = changes_event(wire, changes, COUNT(changes), 0);
+    assert_entries(&event, (const char *const[]){"static/css/a.css=/static-css/a.css",
+                                                 "b.txt=", "static/c.css=/static/c.css",
+                                                 "static/css/a.css=/static/css/a.css",
+                                                 "static/css/a.css=/assets/css/a.css",
+                                                 "static/c.css=/assets/c.css", NULL});
+    static const struct {
+        const char *kind, *op;
+    } rows[] = {{"css", "modified"}, {"other", "added"},  {"css", "removed"},
+                {"css", "modified"}, {"css", "modified"}, {"css", "removed"}};
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        const char *entry = json_item(json_member(event.data, "changes"), i);
+        assert_text(json_member(entry, "kind"), rows[i].kind);
+        assert_text(json_member(entry, "op"), rows[i].op);
+    }
+    for (size_t i = 0; i < COUNT(changes); i++)
+        assert_text(json_item(json_member(event.data, "files"), i), changes[i].path.data);
+    assert_null(json_item(json_member(event.data, "files"), COUNT(changes)));
+    hr_wire_free(wire);
+}
+
+static void test_an_address_is_told_once(void **state)
+{
+    static const struct {
+        const char *directory, *url;
+    } served[] = {
+        {"/srv", ""},
+        {"/srv/static", "/static"},
+        {"/srv/static/css", "/static/css"},
+        {"/srv/static/css", "/static/css/"},
+        {"/srv/static", "/other"},
+        {"/srv/static/css", "/other/css"},
+        {"/srv/static/css", "/other/cs"},
+        {"/srv", "/other"},
+        {"/", "/static/css"},
+    };
+    hr_wire *wire = new_wire("/srv");
+    hr_wire_add_root(wire, text("/srv"));
+    for (size_t i = 0; i < COUNT(served); i++)
+        assert_int_equal(hr_wire_add_served(wire, text(served[i].directory), text(served[i].url)),
+                         HR_OK);
+    struct event event = one_change(wire, 0, "static/css/a", HR_OP_MODIFIED);
+    assert_entries(&event, (const char *const[]){
+                               "static/css/a=/static/css/a", "static/css/a=/other/css/a",
+                               "static/css/a=/other/cs/a", "static/css/a=/other/static/css/a",
+                               "static/css/a=/static/css/srv/static/css/a", NULL});
+    hr_wire_free(wire);
+}
+
+static void test_of_too_many_addresses_the_best_are_told(void **state)
+{
+    hr_wire *wire = new_wire("/srv");
+    char url[16];
+    hr_wire_add_root(wire, text("/srv"));
+    for (int i = 0; i < 3 * HR_WIRE_ADDRESSES; i++) {
+        snprintf(url, sizeof url, "/%d", i);
+        hr_wire_add_served(wire, text("/srv"), text(url));
+    }
+    hr_wire_add_served(wire, text("/srv/sub"), text("/best"));
+    struct event event = one_change(wire, 0, "sub/a", HR_OP_MODIFIED);
+    const char *changes = json_member(event.data, "changes");
+    assert_text(json_member(json_item(changes, 0), "url"), "/best/a");
+    for (int i = 1; i < HR_WIRE_ADDRESSES; i++) {
+        snprintf(url, sizeof url, "/%d/sub/a", i - 1);
+        assert_text(json_member(json_item(changes, (size_t)i), "url"), url);
+    }
+    assert_null(json_item(changes, HR_WIRE_ADDRESSES));
+    hr_wire_free(wire);
+}
+
 static void test_address_is_percent_encoded(void **state)
 {
     static const struct {
@@ -429,6 +527,8 @@ static hr_status write_all(const hr_change *change, hr_buffer *out)
         status = hr_wire_add_root(wire, text("/srv"));
     if (status == HR_OK)
         status = hr_wire_add_served(wire, text("/srv"), text("/s"));
+    if (status == HR_OK)
+        status = hr_wire_add_served(wire, text("/srv"), text("/t"));
     const hr_delta delta = {
         .kind = HR_SINCE_CHANGES, .cursor = cursor, .batch = {.changes = change, .count = 1}};
     if (status == HR_OK)
@@ -478,6 +578,9 @@ int main(void)
         cmocka_unit_test(test_any_name_comes_back_byte_for_byte),
         cmocka_unit_test(test_any_bytes_make_valid_json),
         cmocka_unit_test(test_address_is_that_of_the_longest_directory),
+        cmocka_unit_test(test_other_addresses_come_after_the_files),
+        cmocka_unit_test(test_an_address_is_told_once),
+        cmocka_unit_test(test_of_too_many_addresses_the_best_are_told),
         cmocka_unit_test(test_address_is_percent_encoded),
         cmocka_unit_test(test_kind_is_that_of_the_extension),
         cmocka_unit_test(test_one_other_file_makes_it_a_reload),

@@ -227,30 +227,126 @@ static void blank_word(char *inside)
     memset(inside, ' ', (size_t)(end - inside));
 }
 
-const char *take_all(struct scene *scene)
+/* Until the sentinel: in the order in which it was told. Returns how many batches it was. */
+static size_t gather(struct scene *scene, struct words *all)
 {
-    static struct words all;
     char sentinel[SENTINEL_SIZE];
-    words_fini(&all);
+    size_t count = 0;
+    words_fini(all);
     put_sentinel(scene, sentinel);
-    for (char *found = NULL; !found;) {
+    for (char *found = NULL; !found; count++) {
         const char *batch = next_batch(scene);
         if (!batch) {
-            fail_msg("the sentinel did not come; before it: %s", all.text ? all.text : "");
-            return "";
+            fail_msg("the sentinel did not come; before it: %s", all->text ? all->text : "");
+            return 0;
         }
-        size_t before = all.size;
-        words_add(&all, "%s", batch);
-        found = strstr(all.text + before, sentinel + 1);
+        size_t before = all->size;
+        words_add(all, "%s", batch);
+        found = strstr(all->text + before, sentinel + 1);
         if (found)
             blank_word(found);
     }
+    return count;
+}
+
+const char *take_all(struct scene *scene)
+{
+    static struct words all;
+    gather(scene, &all);
     return words_sorted(&all);
 }
 
 void assert_all(struct scene *scene, const char *expected)
 {
     assert_words(take_all(scene), expected);
+}
+
+/* Words of one text, by name and then in order. */
+static int compare_in_order(const void *left, const void *right)
+{
+    const char *a = *(char *const *)left, *b = *(char *const *)right;
+    int order = strcmp(a + 1, b + 1);
+    return order ? order : (a > b) - (a < b);
+}
+
+/* What one and then another change come to; '\0': to nothing. */
+static char sum_of(char first, char second)
+{
+    if (first == '+')
+        return second == '-' ? '\0' : '+';
+    return second == '-' ? '-' : '~';
+}
+
+struct sum {
+    struct words words;
+    size_t repeated; /* words that told of a file again */
+    size_t once;     /* files that were told of once */
+};
+
+static struct sum add_up(struct words *all)
+{
+    struct sum sum = {0};
+    size_t count = 0;
+    char **list = NULL, *rest = NULL;
+    for (char *word = strtok_r(all->text, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
+        list = reallocarray(list, count + 1, sizeof *list);
+        list[count++] = word;
+    }
+    if (count)
+        qsort(list, count, sizeof *list, compare_in_order);
+    for (size_t i = 0; i < count;) {
+        const char *name = list[i] + 1;
+        size_t first = i;
+        char op = *list[i];
+        while (++i < count && strcmp(list[i] + 1, name) == 0)
+            op = op ? sum_of(op, *list[i]) : *list[i];
+        sum.repeated += i - first - 1;
+        sum.once += i - first == 1;
+        if (op)
+            words_add(&sum.words, "%c%s", op, name);
+    }
+    free(list);
+    words_sorted(&sum.words);
+    return sum;
+}
+
+static bool has_more(struct scene *scene)
+{
+    pthread_mutex_lock(&scene->mutex);
+    bool more = scene->taken < scene->batch_count;
+    pthread_mutex_unlock(&scene->mutex);
+    return more;
+}
+
+static struct sum take_sum(struct scene *scene)
+{
+    struct words all = {0};
+    size_t batches = gather(scene, &all);
+    if (scene->options.polling == HR_POLLING_ALWAYS) {
+        /* On a busy machine a file at the top does not wait for all the others to be looked at. */
+        scene_sync(scene);
+        for (; has_more(scene); batches++)
+            words_add(&all, "%s", next_batch(scene));
+    }
+    struct sum sum = add_up(&all);
+    words_fini(&all);
+    assert_in_range(sum.repeated, 0, batches - 1);
+    return sum;
+}
+
+void assert_sum(struct scene *scene, const char *expected)
+{
+    struct sum sum = take_sum(scene);
+    assert_words(sum.words.text, expected);
+    words_fini(&sum.words);
+}
+
+void assert_sum_is_nothing(struct scene *scene)
+{
+    struct sum sum = take_sum(scene);
+    if (sum.once || strpbrk(sum.words.text, "+-"))
+        fail_msg("told: %.200s", sum.words.text);
+    words_fini(&sum.words);
 }
 
 void scene_hold(struct scene *scene)

@@ -50,6 +50,10 @@ int set_up_polled(void **state);
     {                                                                                              \
 #name, test_##name, set_up_native, tear_down, NULL                                         \
     }
+#define POLLED(name)                                                                               \
+    {                                                                                              \
+#name, test_##name, set_up_polled, tear_down, NULL                                         \
+    }
 #define BOTH(name)                                                                                 \
     {"native: " #name, test_##name, set_up_native, tear_down, NULL},                               \
     {                                                                                              \
@@ -74,6 +78,14 @@ void assert_nothing(struct scene *scene);
  * next call. */
 const char *take_all(struct scene *scene);
 void assert_all(struct scene *scene, const char *expected);
+
+/* The same for a tool that writes file after file, and may be stopped in the midst of one for as
+ * long as the machine is busy elsewhere. Each batch may then tell of one file that is not written
+ * yet, and a later one must tell of it again: what all of them come to is this. */
+void assert_sum(struct scene *scene, const char *expected);
+
+/* Nothing but such files, which are there again. */
+void assert_sum_is_nothing(struct scene *scene);
 
 /* Waits until hr_watch_sync() is answered. */
 void scene_sync(struct scene *scene);

@@ -353,19 +353,22 @@ def test_a_file_in_a_linked_root_has_its_address(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
-def test_the_nearest_mount_gives_the_address(static: Path) -> None:
+def test_a_file_has_the_address_of_every_mount_and_the_nearest_first(static: Path) -> None:
     (static / "img").mkdir()
     app = Starlette(
         routes=[
-            Mount("/pictures", StaticFiles(directory=static / "img")),
             Mount("/static", StaticFiles(directory=static)),
+            Mount("/pictures", StaticFiles(directory=static / "img")),
+            Mount("/assets", StaticFiles(directory=static)),
         ]
     )
 
     async def main() -> None:
         save = partial((static / "img" / "a.png").write_text, "x")
-        (change,) = await changes_of(app, [static], save)
-        assert change["url"] == "/pictures/a.png"
+        changes = await changes_of(app, [static], save)
+        urls = [change.pop("url") for change in changes]
+        assert urls == ["/pictures/a.png", "/static/img/a.png", "/assets/img/a.png"]
+        assert changes == [changes[0]] * 3
 
     asyncio.run(main())
 
