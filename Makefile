@@ -12,8 +12,8 @@ ENGINE  := $(shell find include src bindings client/src tools -type f 2>/dev/nul
 PACKAGE := $(shell find python -type f -not -name '*.pyc' 2>/dev/null) pyproject.toml README.md
 C_FILES := $(shell find include src bindings tests/c fuzz examples/*.c -name '*.[ch]' 2>/dev/null)
 
-.PHONY: help setup demo test test-c test-python test-client test-browser test-matrix test-wheel \
-        matrix bench lint fmt fuzz wheel cross clean
+.PHONY: help setup demo test test-c test-python test-client test-browser test-docs test-matrix \
+        test-wheel matrix picture bench lint fmt fuzz wheel cross clean
 .DELETE_ON_ERROR:
 
 help:
@@ -26,6 +26,7 @@ help:
 	@echo 'make fmt     format the sources'
 	@echo 'make fuzz    fuzz each target for TIME seconds (default $(TIME))'
 	@echo 'make wheel   build the wheel and the sdist into dist/; make test-wheel also tries them'
+	@echo 'make picture film the moving picture of the README'
 	@echo 'make cross   build and test for aarch64 on another machine'
 	@echo 'make clean   remove everything that was built'
 
@@ -82,7 +83,7 @@ demo: .make/package
 
 # Tests.
 
-test: test-c test-python test-client test-browser test-matrix test-wheel
+test: test-c test-python test-client test-browser test-docs test-matrix test-wheel
 
 MESON_TEST := meson test --print-errorlogs
 
@@ -107,6 +108,10 @@ test-python: .make/package .make/venv-test .make/venv-frameworks .make/oldest bu
 	$(OLDEST) -m pytest --ignore=tests/python/frameworks
 	$(BIN)/python -m pytest
 
+# What README and docs show.
+test-docs: .make/package .make/venv-test .make/venv-frameworks .make/system-test .make/system-matrix
+	$(BIN)/python -m pytest tests/docs
+
 test-client: .make/client
 	cd client && npm test && npm run check
 
@@ -122,6 +127,12 @@ test-wheel: wheel
 	$(BIN)/python -m pytest -v tests/packaging
 
 # The rest.
+
+# The moving picture of the README; films a real browser.
+picture: .make/package .make/browser .make/venv-picture
+	rm -rf build/picture
+	node tools/picture.mjs build/picture $(BIN)/python
+	$(BIN)/python tools/picture.py build/picture docs/hot-reload.webp
 
 # All of the matrix, on every Python there is; writes the tables of docs/servers.md.
 matrix: wheel .make/system-matrix
@@ -148,6 +159,7 @@ lint: .make/package .make/venv-test .make/venv-frameworks .make/venv-lint .make/
 	ruff format --check
 	mypy
 	mypy --config-file= --strict --python-version 3.10 tests/packaging tests/typing
+	MYPYPATH=python:tests/docs mypy --config-file= --strict --python-version 3.10 tests/docs/*.py
 	stubtest --allowlist tests/typing/stubtest.txt starlette_hot_reload._core
 	pyright
 	pyright --verifytypes starlette_hot_reload --ignoreexternal
