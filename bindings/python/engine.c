@@ -36,10 +36,10 @@ static void on_batch(void *user, const hr_batch *batch)
 {
     core_engine *engine = user;
     core_notes_batch(engine->notes, batch);
+    core_history_add(engine->history, batch);
     atomic_fetch_add(&engine->generation, 1);
     hr_journal_push(engine->journal, batch);
     atomic_fetch_add(&engine->generation, 1);
-    core_history_add(engine->history, batch);
 }
 
 static void on_note(void *user, hr_level level, const char *text)
@@ -435,8 +435,10 @@ static PyObject *named_files(const hr_batch *batch)
 static PyObject *waiting_tuple(core_engine *engine, const hr_delta *delta)
 {
     hr_buffer frame = {0};
-    if (delta->kind == HR_SINCE_CHANGES && hr_wire_changes(engine->wire, delta, &frame) != HR_OK)
+    if (delta->kind == HR_SINCE_CHANGES && hr_wire_changes(engine->wire, delta, &frame) != HR_OK) {
+        hr_buffer_fini(&frame);
         return PyErr_NoMemory();
+    }
     PyObject *cursor = cursor_text(delta->cursor);
     PyObject *files = named_files(&delta->batch);
     PyObject *tuple = cursor && files ? Py_BuildValue("(y#OO)", frame.size ? frame.data : "",

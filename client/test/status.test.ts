@@ -214,6 +214,7 @@ test('words', () => {
   ]);
   assert.equal(titleOf('off', false), 'Off');
   assert.equal(linkOf('/a'), '/a');
+  for (const address of ['/\t/x', '/\n\\x', '/a\u202e']) assert.equal(linkOf(address), undefined);
   const server = { name: null, version: null, reloads: true, is_one_of_several: true };
   const summary = summaryOf(facts({ server, since: null, files: 2000 })).join('; ');
   assert.equal(

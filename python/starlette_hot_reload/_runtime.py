@@ -7,7 +7,7 @@ import os
 import time
 from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -16,7 +16,7 @@ from ._core import Engine, Layer
 from ._discovery import addresses, runtimes_inside, static_directories, template_directories
 from ._hooks import Gate
 from ._hub import Hub, current_loop
-from ._log import logger
+from ._log import logger, on_one_line
 from ._server import Server, find_server, run_id
 from ._stream import Endpoint
 
@@ -47,6 +47,7 @@ class Runtime:
         self._layer: Layer | None = None
         self._users = 0
         self._failed = False
+        self._has_complained = False
         self._hubs: dict[object, Hub] = {}
 
     def wrap(self, app: ASGIApp, *, outermost: bool) -> Layer:
@@ -85,6 +86,7 @@ class Runtime:
     def stop(self) -> None:
         """Stop the engine; the open streams end."""
         engine, self.engine, self._failed = self.engine, None, False
+        self._has_complained = False
         if self._layer is not None:
             self._layer.engine = None
         if engine is not None:
@@ -100,7 +102,7 @@ class Runtime:
             if self.start(scope, send) is None:
                 yield
                 return
-            with self.hub():
+            with self._hub_or_none():
                 yield
         finally:
             self._users -= 1
@@ -145,15 +147,32 @@ class Runtime:
             hub = self._hubs[loop] = Hub(self, self.engine, self._forget_hub)
         return hub
 
+    def _hub_or_none(self) -> AbstractContextManager[object]:
+        """For the app's own life, which goes on without."""
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(self.hub())
+            except OSError as error:
+                self.complain_of_hub(error)
+            return stack.pop_all()
+
+    def complain_of_hub(self, error: OSError) -> None:
+        """Once a run: browsers ask again and again."""
+        if self._has_complained:
+            return
+        self._has_complained = True
+        self.complain(f"Nobody can be told what changes: {error}; it is tried again by each stream")
+
     def _forget_hub(self, hub: Hub) -> None:
         self._hubs = {loop: other for loop, other in self._hubs.items() if other is not hub}
 
     def log_notes(self, engine: Engine) -> None:
+        """What the watcher says has names of directories as they are."""
         for level, text in engine.take_notes():
             if level >= logging.WARNING:
-                self.complain(text)
+                self.complain(on_one_line(text))
             else:
-                logger.log(level, "%s", text)
+                logger.log(level, "%s", on_one_line(text))
 
     def complain(self, text: str) -> None:
         """Log a warning, and keep it for the status page."""
@@ -169,7 +188,7 @@ class Runtime:
         if logger.isEnabledFor(logging.DEBUG):
             for name, value in headers:
                 if name.lower().startswith(b"content-security-policy"):
-                    shown = value.decode("latin-1")
+                    shown = on_one_line(value.decode("latin-1"))
                     logger.debug("%r has this %s now: %s", path, name.decode("latin-1"), shown)
 
     def _make_engine(self, scope: Scope) -> Engine:

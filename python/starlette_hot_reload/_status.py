@@ -25,6 +25,7 @@ import anyio
 from starlette.types import Receive, Scope, Send
 
 from ._core import __version__, client_file
+from ._log import on_one_line
 from ._responses import answer, header, send_all
 
 if TYPE_CHECKING:
@@ -351,7 +352,8 @@ class _Names:
 
 def _spellings(path: str) -> tuple[str, ...]:
     """As it is, as a warning quotes it, and as the watcher says it."""
-    return path, ascii(path)[1:-1], os.fsencode(path).decode(errors="replace")
+    said = on_one_line(os.fsencode(path).decode(errors="replace"))
+    return path, ascii(path)[1:-1], said
 
 
 def _last_parts(path: str) -> str:

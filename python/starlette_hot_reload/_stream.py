@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
@@ -9,10 +10,10 @@ import anyio
 from starlette.types import Receive, Scope, Send
 
 from ._core import client_file, heartbeat_frame
-from ._hosts import refused_host
+from ._hosts import is_foreign, refused_host
 from ._log import logger
 from ._responses import answer, send_all
-from ._status import FACTS, PAGE, Status, Stream, wants_page
+from ._status import FACTS, FOREIGN, PAGE, Status, Stream, wants_page
 
 if TYPE_CHECKING:
     from ._hub import Hub
@@ -24,7 +25,7 @@ RETRY = 500
 """Milliseconds until a browser's own reconnect."""
 LIFE = 10.0
 """Seconds that a stream lives where the end of the server cannot be seen."""
-_HOSTS_KEPT = 256
+_HOSTS_KEPT = 16
 
 _STREAM_HEADERS = [
     (b"content-type", b"text/event-stream"),
@@ -51,6 +52,10 @@ class Endpoint:
             )
             await answer(scope, send, 403, text)
             return
+        if is_foreign(scope) and not wants_page(scope):
+            # It could read no answer, but a stream would be kept open for it all the same.
+            await answer(scope, send, 403, FOREIGN)
+            return
         name = _name_below(scope, self._runtime.config.events_path)
         if name == FACTS:
             await self._status.send_facts(scope, send)
@@ -76,7 +81,14 @@ class Endpoint:
 
     async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
         life = float("inf") if self._runtime.server.watch(scope) else LIFE
-        with self._runtime.hub() as hub, self._status.stream(hub, scope) as stream:
+        with ExitStack() as stack:
+            try:
+                hub = stack.enter_context(self._runtime.hub())
+            except OSError as error:  # the client comes again
+                self._runtime.complain_of_hub(error)
+                await answer(scope, send, 503, "No stream can be had; the log says why.")
+                return
+            stream = stack.enter_context(self._status.stream(hub, scope))
             hub.open_stream()
             logger.debug("stream opened for %s", scope.get("client"))
             try:
@@ -141,11 +153,12 @@ def _name_below(scope: Scope, events_path: str) -> str:
     """What follows the events path; before it the root path may stand, even twice."""
     path: str = scope["path"]
     root_path: str = scope.get("root_path", "").rstrip("/")
-    while not f"{path}/".startswith(f"{events_path}/"):
-        if not root_path or not path.startswith(root_path):
+    begin, end = 0, len(events_path)
+    while not path.startswith(events_path, begin) or path[end : end + 1] not in {"", "/"}:
+        if not root_path or not path.startswith(root_path, begin):
             return path
-        path = path.removeprefix(root_path)
-    return path.removeprefix(events_path).lstrip("/")
+        begin, end = begin + len(root_path), end + len(root_path)
+    return path[end:].lstrip("/")
 
 
 async def _send_file(scope: Scope, send: Send, name: str) -> None:

@@ -120,6 +120,6 @@ export const latencyOf = (milliseconds: number): string =>
 export const lengthOf = (milliseconds: number): number =>
   Math.round(Math.min(100, Math.max(2, 20 * (Math.log10(milliseconds || 0.1) + 1))));
 
-/** An address that leads to a page of this site, else nothing. */
+/** An address that leads to a page of this site, else nothing. Tabs in it a browser leaves out. */
 export const linkOf = (address: string): string | undefined =>
-  /^\/(?![/\\])/.test(address) ? address : undefined;
+  /^\/(?![/\\])[!-~]*$/.test(address) ? address : undefined;
