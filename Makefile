@@ -143,7 +143,7 @@ bench: .make/package .make/system-bench .make/bench-pixels
 	.venv-bench/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
 	.venv-bench/bin/python -m pip install --quiet --group bench
 	.venv-bench/bin/python -m pip install --quiet --no-deps --force-reinstall build/wheel/*.whl
-	.venv-bench/bin/python bench/run.py
+	.venv-bench/bin/python bench/run.py --document
 
 build/clang/build.ninja: .make/venv .make/client | .make/system-test .make/system-lint
 	CC=clang meson setup build/clang --wipe --werror 2>/dev/null || \

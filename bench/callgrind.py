@@ -20,7 +20,7 @@ from pathlib import Path
 
 import responses
 import server
-from report import Cell, Column, Section
+from report import Bar, Chart, Column, Group, Row, Section
 from responses import CASES, CONTENDERS
 
 MARK = "getppid"  # the C library's, which nothing else here calls
@@ -31,7 +31,7 @@ ABSENT = "valgrind is missing; on Debian or Ubuntu: sudo apt-get install -y valg
 def run(quick: bool) -> Section:
     if shutil.which("valgrind") is None:
         return _section([f"left out: {ABSENT}"], [])
-    times = 50 if quick else 200
+    times = 50 if quick else 100
     counts = _count(times)
     notes = [
         f"of {times} responses and of twice as many, the difference, a response ({times // 10} "
@@ -42,7 +42,7 @@ def run(quick: bool) -> Section:
     return _section(notes, [_row(title, counts) for title in CASES])
 
 
-def _section(notes: list[str], rows: list[dict[str, Cell]]) -> Section:
+def _section(notes: list[str], rows: list[Row]) -> Section:
     return Section(
         title="Instructions of one response, in process",
         notes=notes,
@@ -56,10 +56,40 @@ def _section(notes: list[str], rows: list[dict[str, Cell]]) -> Section:
             Column("version0_to_ours", "0.3 / ours", 1),
         ],
         rows=rows,
+        says=_says(rows),
+        charts=[_chart(rows)] if rows else [],
     )
 
 
-def _row(title: str, counts: dict[str, dict[str, float]]) -> dict[str, Cell]:
+def _says(rows: list[Row]) -> list[str]:
+    says = []
+    for key, name in (("plain_to_ours", "Plain Python"), ("version0_to_ours", "0.3's method")):
+        ratios = [float(row[key] or 0) for row in rows]
+        if ratios:
+            says.append(
+                f"{name} takes {min(ratios):.1f} to {max(ratios):.0f} times the instructions of "
+                "ours."
+            )
+    return says
+
+
+def _chart(rows: list[Row]) -> Chart:
+    return Chart(
+        name="instructions",
+        title="Added instructions of one response",
+        unit="instructions (logarithmic)",
+        groups=[
+            Group(
+                str(row["response"]),
+                [Bar(name, float(row[name] or 0)) for name in CONTENDERS[1:]],
+            )
+            for row in rows
+        ],
+        logarithmic=True,
+    )
+
+
+def _row(title: str, counts: dict[str, dict[str, float]]) -> Row:
     count = counts[title]
     _, *others = CONTENDERS
     added = {name: count[name] - count["bare"] for name in others}

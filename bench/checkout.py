@@ -16,7 +16,7 @@ from pathlib import Path
 
 import server
 import watcher
-from report import Cell, Column, Section
+from report import Bar, Chart, Column, Goal, Group, Row, Section
 
 FILES, DIRECTORIES = 1_000, 20
 BRANCHES = ("one", "two")
@@ -92,14 +92,14 @@ class Contender:
 
 
 def run(quick: bool) -> Section:
-    rounds, lanes = (2, 3) if quick else (5, 4)
+    rounds, lanes = (1, 3) if quick else (4, 3)
     with ExitStack() as stack:
         root = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hotreload-bench-")))
         contenders = [
             Contender(name, [_start(stack, root, name) for _ in range(count)])
             for name, count in [
                 ("ours", lanes),
-                ("ours, polling", lanes),
+                ("ours, polling", 1),
                 ("watchfiles", 1),
                 ("watchdog", 1),
             ]
@@ -132,6 +132,44 @@ def run(quick: bool) -> Section:
             Column("short", "short"),
         ],
         rows=[_row(contender) for contender in contenders],
+        says=[_said(contender) for contender in contenders],
+        goals=[_goal(contenders[0], load) for load in BUSY],
+        charts=[_chart(contenders)],
+    )
+
+
+def _said(contender: Contender) -> str:
+    batches = [count for runs in contender.runs.values() for count in runs.batches]
+    short = sum(runs.short for runs in contender.runs.values())
+    return (
+        f"{contender.name}: {batches.count(1)} of {len(batches)} checkouts in one batch, "
+        f"{max(batches)} batches at most, {short} with files missing."
+    )
+
+
+def _goal(contender: Contender, load: str) -> Goal:
+    runs = contender.runs[load]
+    one, count = runs.batches.count(1), len(runs.batches)
+    return Goal(
+        key=load,
+        what=f"git checkout of {FILES:,} files, {load}",
+        target="one batch, every time",
+        measured=f"one batch in {one} of {count} runs, {runs.short} with files missing",
+        reached=one == count and not runs.short,
+    )
+
+
+def _chart(contenders: list[Contender]) -> Chart:
+    def one(contender: Contender, load: str) -> Bar:
+        batches = contender.runs[load].batches
+        return Bar(contender.name, statistics.median(batches), min(batches), max(batches))
+
+    return Chart(
+        name="checkout",
+        title=f"Batches of one git checkout of {FILES:,} files",
+        unit="batches (logarithmic), median, least and most",
+        groups=[Group(load, [one(c, load) for c in contenders], 1) for load in BUSY],
+        logarithmic=True,
     )
 
 
@@ -197,8 +235,8 @@ def _busy(count: int) -> Iterator[None]:
         yield
 
 
-def _row(contender: Contender) -> dict[str, Cell]:
-    row: dict[str, Cell] = {
+def _row(contender: Contender) -> Row:
+    row: Row = {
         "contender": contender.name,
         "short": sum(runs.short for runs in contender.runs.values()),
     }

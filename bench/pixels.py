@@ -1,6 +1,7 @@
 """From a save to the screen: close() of the file here to the frame in which Chromium presents it.
 
-The same page by four servers, in one browser, in turns; pixels/probe.mjs says how a frame is timed.
+The same page by each contender's server, in one browser, in turns; pixels/probe.mjs says how a
+frame is timed.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import IO, TypedDict
 
 import server
-from report import Cell, Column, Section, percentile
+from report import Chart, Column, Goal, Group, Row, Section, bar, compared, percentile
 
 PACKAGE = server.HERE / "pixels"
 TOOLS = ("vite", "browser-sync", "puppeteer-core")
@@ -53,10 +54,15 @@ FLOOR = "told by the writer (floor)"
 APPS = {
     FLOOR: "apps.pixels:bare",
     "ours": "apps.pixels:ours",
+    "arel": "apps.pixels:arel_site",
     "0.3's method": "apps.pixels:version0_site",
 }
 NPM_SERVERS = {"Vite": "vite", "BrowserSync": "browser-sync"}
-ORDER = (FLOOR, "ours", "Vite", "BrowserSync", "0.3's method")
+LIVERELOAD = "livereload"
+ORDER = (FLOOR, "ours", "Vite", "BrowserSync", "arel", LIVERELOAD, "0.3's method")
+# livereload tells of no save within 3 s of the one that it told of last.
+LIVERELOAD_PAUSE = {"least": 3100, "most": 3900}
+FRAMES, OF_VITE = 2.0, 0.5  # the stylesheet's, at most
 
 
 class Sample(TypedDict):
@@ -101,7 +107,7 @@ def run(quick: bool) -> Section:
     with ExitStack() as stack:
         root = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hotreload-bench-")))
         sites = [stack.enter_context(_running(name, root / str(i))) for i, name in enumerate(ORDER)]
-        result = _measure(sites, 10 if quick else 60)
+        result = _measure(sites, *((6, 2) if quick else (40, 10)))
     return _section(result)
 
 
@@ -112,6 +118,9 @@ def _running(name: str, directory: Path) -> Iterator[Site]:
         (directory / file["name"]).write_text(file["content"].replace("NUMBER", "0"))
     if name in APPS:
         with server.running(APPS[name], directory) as running:
+            yield Site(name, f"http://127.0.0.1:{running.port}/", directory)
+    elif name == LIVERELOAD:
+        with server.running_livereload(directory) as running:
             yield Site(name, f"http://127.0.0.1:{running.port}/", directory)
     else:
         with _npm_server(NPM_SERVERS[name], directory) as port:
@@ -145,13 +154,15 @@ def _port(tool: str, output: IO[bytes], log: IO[bytes]) -> int:
     raise RuntimeError(f"{tool} did not start:\n{log.read().decode(errors='replace')}")
 
 
-def _measure(sites: list[Site], saves: int) -> Result:
+def _measure(sites: list[Site], saves: int, slow_saves: int) -> Result:
     contenders = [
         {
             "name": site.name,
             "url": site.url,
             "directory": str(site.directory),
             "told": site.name == FLOOR,
+            "saves": slow_saves if site.name == LIVERELOAD else saves,
+            "pause": LIVERELOAD_PAUSE if site.name == LIVERELOAD else None,
         }
         for site in sites
     ]
@@ -159,7 +170,7 @@ def _measure(sites: list[Site], saves: int) -> Result:
         ["node", PACKAGE / "run.mjs"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
     try:
-        request = {"saves": saves, "files": FILES, "contenders": contenders}
+        request = {"files": FILES, "contenders": contenders}
         output, _ = process.communicate(json.dumps(request).encode(), RUN_SECONDS)
     finally:
         server.stop(process)
@@ -170,7 +181,7 @@ def _measure(sites: list[Site], saves: int) -> Result:
 
 
 def _section(result: Result) -> Section:
-    rows: list[dict[str, Cell]] = []
+    rows: list[Row] = []
     for kind in KINDS:
         reference = statistics.median(_shown(result, kind, "Vite") or [float("nan")])
         rows += [_row(result, kind, name, reference) for name in ORDER]
@@ -183,8 +194,10 @@ def _section(result: Result) -> Section:
             f"{result['browser']}, headless, software rendering, a frame every "
             f"{result['frame']:.1f} ms (median); presented as its element timing says",
             f"a page of {len(PAGE) / 1000:.0f} kB with one linked stylesheet; each server has a "
-            f"directory and a window; one save at a time, "
+            "directory and a window; one save at a time, each "
             f"{pause['least']:.0f}-{pause['most']:.0f} ms after the one before was shown",
+            "livereload tells of no save within 3 s of the last: its saves are fewer, and "
+            f"{LIVERELOAD_PAUSE['least']}-{LIVERELOAD_PAUSE['most']} ms apart",
             f"missed: not shown in {result['missed'] / 1000:.0f} s; unstyled: saves after which a "
             "frame lacked the stylesheet; default settings everywhere; ratios are of the medians",
             "floor: no watcher, no client; the writer tells the page over the debugging protocol, "
@@ -206,6 +219,81 @@ def _section(result: Result) -> Section:
             Column("ratio_to_vite", "x Vite", 2),
         ],
         rows=rows,
+        says=_says(result, rows),
+        goals=_goals(rows),
+        charts=[_chart(result)],
+    )
+
+
+def _says(result: Result, rows: list[Row]) -> list[str]:
+    says = []
+    for kind, title in KINDS.items():
+        values = {name: _shown(result, kind, name) for name in ORDER}
+        medians = {name: statistics.median(found) for name, found in values.items() if found}
+        if "ours" in medians:
+            says.append(f"A {title}: {compared(medians, 'ms at the median', 1)}")
+    says += _floor_says(result)
+    for row in rows:
+        for key, what in [("missed", "not shown"), ("unstyled", "shown without the stylesheet")]:
+            if row[key]:
+                says.append(
+                    f"{row['contender']}: {row[key]} of {row['saves']} saves of a {row['saved']} "
+                    f"{what}."
+                )
+    return says
+
+
+def _floor_says(result: Result) -> list[str]:
+    """What no client can beat: a frame is drawn when its time has come."""
+    floor, vite = _shown(result, "style", FLOOR), _shown(result, "style", "Vite")
+    if not floor or not vite:
+        return []
+    ratio = statistics.median(floor) / statistics.median(vite)
+    says = [
+        f"The floor, a page told without a watcher, a client or a request, takes {ratio:.2f} of "
+        "Vite's time for a stylesheet: it too waits for the next frame, "
+        f"{result['frame'] / 2:.1f} ms on average, and for that to be drawn."
+    ]
+    if ratio > OF_VITE:
+        says.append(f"So {OF_VITE} of Vite's could be reached by nobody in this run.")
+    return says
+
+
+def _goals(rows: list[Row]) -> list[Goal]:
+    (row,) = (r for r in rows if r["contender"] == "ours" and r["saved"] == KINDS["style"])
+    frames, ratio = row.get("p50_frames"), row.get("ratio_to_vite")
+    if not isinstance(frames, float) or not isinstance(ratio, float):
+        return []
+    return [
+        Goal(
+            key="frames",
+            what="save to pixels, stylesheet, in Chromium",
+            target=f"{FRAMES:.0f} frames at the median",
+            measured=f"{frames:.2f} frames",
+            reached=frames <= FRAMES,
+        ),
+        Goal(
+            key="Vite",
+            what="save to pixels, stylesheet, in Chromium, of Vite's",
+            target=f"at most {OF_VITE}",
+            measured=f"{ratio:.2f}",
+            reached=ratio <= OF_VITE,
+        ),
+    ]
+
+
+def _chart(result: Result) -> Chart:
+    groups = []
+    for kind, title in KINDS.items():
+        values = {name: _shown(result, kind, name) for name in ORDER}
+        bars = [bar(name, found) for name, found in values.items() if found]
+        groups.append(Group(title, bars, FRAMES * FRAME_MS if kind == "style" else None))
+    return Chart(
+        name="pixels",
+        title="From a save to the frame that shows it",
+        unit="ms (logarithmic), median and quartiles",
+        groups=groups,
+        logarithmic=True,
     )
 
 
@@ -217,9 +305,9 @@ def _shown(result: Result, kind: str, name: str) -> list[float]:
     ]
 
 
-def _row(result: Result, kind: str, name: str, reference: float) -> dict[str, Cell]:
+def _row(result: Result, kind: str, name: str, reference: float) -> Row:
     samples = [s for s in result["samples"] if (s["kind"], s["contender"]) == (kind, name)]
-    row: dict[str, Cell] = {
+    row: Row = {
         "saved": KINDS[kind],
         "contender": name,
         "saves": len(samples),

@@ -1,21 +1,39 @@
-"""Figures to text: percentiles, tables, and the machine they were taken on."""
+"""Figures to text: percentiles, tables, sentences, and the machine they were taken on."""
 
 from __future__ import annotations
 
+import json
 import os
 import platform
-import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
+HERE = Path(__file__).resolve().parent
 Cell = str | int | float | None
+Row = dict[str, Cell]
+
+PACKAGES = [
+    "starlette-hot-reload",
+    "starlette",
+    "uvicorn",
+    "httptools",
+    "uvloop",
+    "websockets",
+    "arel",
+    "livereload",
+    "watchfiles",
+    "watchdog",
+]
+NPM_PACKAGES = ["vite", "browser-sync", "puppeteer-core"]
 
 
 @dataclass(frozen=True)
 class Column:
-    """`key` names the figure in bench.json; `digits` rounds it in the table only."""
+    """`key` names the figure in a row; `digits` rounds it in the table only."""
 
     key: str
     title: str
@@ -23,26 +41,99 @@ class Column:
 
 
 @dataclass(frozen=True)
+class Goal:
+    """A figure to reach. `key` names the note on why it is missed; see notes.md."""
+
+    key: str
+    what: str
+    target: str
+    measured: str
+    reached: bool
+
+
+@dataclass(frozen=True)
+class Bar:
+    label: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Group:
+    """Bars below one heading; `target` is drawn as a line across them."""
+
+    heading: str
+    bars: Sequence[Bar]
+    target: float | None = None
+
+
+@dataclass(frozen=True)
+class Chart:
+    name: str
+    title: str
+    unit: str
+    groups: Sequence[Group]
+    logarithmic: bool = False
+
+
+@dataclass(frozen=True)
 class Section:
     title: str
     notes: Sequence[str]
     columns: Sequence[Column]
-    rows: Sequence[dict[str, Cell]]
+    rows: Sequence[Row]
+    says: Sequence[str] = ()
+    goals: Sequence[Goal] = ()
+    charts: Sequence[Chart] = ()
 
     def as_text(self) -> str:
-        if not self.rows:
-            return "\n".join([self.title, *(f"  {note}" for note in self.notes)])
-        titles = [column.title for column in self.columns]
-        body = [[_text(row.get(c.key), c.digits) for c in self.columns] for row in self.rows]
-        widths = [max(map(len, cells)) for cells in zip(titles, *body, strict=True)]
         lines = [self.title, *(f"  {note}" for note in self.notes)]
-        for cells in [titles, *body]:
-            aligned = map(_align, cells, widths, [self.rows[0].get(c.key) for c in self.columns])
-            lines.append("  " + "  ".join(aligned).rstrip())
+        if self.rows:
+            titles = [column.title for column in self.columns]
+            body = self.cells()
+            widths = [max(map(len, cells)) for cells in zip(titles, *body, strict=True)]
+            for cells in [titles, *body]:
+                aligned = map(_align, cells, widths, self.are_words())
+                lines.append("  " + "  ".join(aligned).rstrip())
+        lines += [f"  {sentence}" for sentence in self.says]
+        for goal in self.goals:
+            state = "reached" if goal.reached else "MISSED"
+            lines.append(f"  {state}: {goal.what}: {goal.measured} (target: {goal.target})")
         return "\n".join(lines)
 
-    def as_json(self) -> dict[str, object]:
-        return {"title": self.title, "notes": list(self.notes), "rows": list(self.rows)}
+    def cells(self) -> list[list[str]]:
+        return [[_text(row.get(c.key), c.digits) for c in self.columns] for row in self.rows]
+
+    def are_words(self) -> list[bool]:
+        """Of each column, whether it holds words, not numbers."""
+        return [isinstance(self.rows[0].get(column.key), str) for column in self.columns]
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @staticmethod
+    def from_json(content: dict[str, Any]) -> Section:
+        charts = [
+            Chart(
+                **{
+                    **chart,
+                    "groups": [
+                        Group(**{**group, "bars": [Bar(**bar) for bar in group["bars"]]})
+                        for group in chart["groups"]
+                    ],
+                }
+            )
+            for chart in content["charts"]
+        ]
+        return Section(
+            **{
+                **content,
+                "columns": [Column(**column) for column in content["columns"]],
+                "goals": [Goal(**goal) for goal in content["goals"]],
+                "charts": charts,
+            }
+        )
 
 
 def _text(value: Cell, digits: int) -> str:
@@ -53,8 +144,8 @@ def _text(value: Cell, digits: int) -> str:
     return str(value)
 
 
-def _align(text: str, width: int, example: Cell) -> str:
-    return text.ljust(width) if isinstance(example, str) else text.rjust(width)
+def _align(text: str, width: int, is_word: bool) -> str:
+    return text.ljust(width) if is_word else text.rjust(width)
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
@@ -62,6 +153,36 @@ def percentile(values: Sequence[float], percent: float) -> float:
     ordered = sorted(values)
     rank = max(1, -(-len(ordered) * percent // 100))
     return ordered[int(rank) - 1]
+
+
+def bar(label: str, values: Sequence[float], scale: float = 1.0) -> Bar:
+    """The median, and the quartiles."""
+    low, high = percentile(values, 25), percentile(values, 75)
+    return Bar(label, statistics.median(values) * scale, low * scale, high * scale)
+
+
+def compared(figures: Mapping[str, float], unit: str, digits: int) -> str:
+    """A sentence that says who has less than ours, and who has more."""
+    mine = figures["ours"]
+    others = sorted((value, other) for other, value in figures.items() if other != "ours")
+
+    def listed(chosen: Iterable[tuple[float, str]]) -> str:
+        texts = [
+            f"{other} {value:.{digits}f}" + (f" ({_rounded(value / mine)} times)" if mine else "")
+            for value, other in chosen
+        ]
+        return ", ".join(texts) or "nobody"
+
+    says = [f"Ours {mine:.{digits}f} {unit}"]
+    if equals := [other for value, other in others if value == mine]:
+        says.append(f"as much: {', '.join(equals)}")
+    says.append(f"less: {listed(pair for pair in others if pair[0] < mine)}")
+    says.append(f"more: {listed(pair for pair in others if pair[0] > mine)}")
+    return f"{'; '.join(says)}."
+
+
+def _rounded(ratio: float) -> str:
+    return f"{ratio:.0f}" if ratio >= 10 else f"{ratio:.1f}" if ratio >= 2 else f"{ratio:.2f}"
 
 
 def machine(directory: Path) -> dict[str, str]:
@@ -72,8 +193,6 @@ def machine(directory: Path) -> dict[str, str]:
         f"files on {_file_system(directory)}",
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "versions": ", ".join(_versions()),
-        "command": " ".join(["python", *sys.argv]),
-        "load": load(),
     }
 
 
@@ -109,20 +228,20 @@ def _file_system(directory: Path) -> str:
 
 
 def _versions() -> list[str]:
-    names = [
-        "starlette-hot-reload",
-        "starlette",
-        "uvicorn",
-        "httptools",
-        "uvloop",
-        "watchfiles",
-        "watchdog",
-    ]
-    return [f"{name} {_version(name)}" for name in names]
+    python = [f"{name} {_version(name)}" for name in PACKAGES]
+    return python + [f"{name} {_npm_version(name)}" for name in NPM_PACKAGES]
 
 
 def _version(name: str) -> str:
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
+        return "absent"
+
+
+def _npm_version(name: str) -> str:
+    description = HERE / "pixels" / "node_modules" / name / "package.json"
+    try:
+        return str(json.loads(description.read_text())["version"])
+    except FileNotFoundError:
         return "absent"

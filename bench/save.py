@@ -17,13 +17,22 @@ from pathlib import Path
 from typing import Protocol
 
 import server
-from report import Cell, Column, Section, percentile
+from report import Chart, Column, Goal, Group, Row, Section, bar, compared, percentile
 from stream import EventStream
+from websocket_stream import WebSocketStream
 
 # Longer than the period of each poller is wide, so that saves meet every phase of it alike, and
 # beyond the 300 ms within which our watcher takes a second save for a part of the same burst.
 PAUSE_SECONDS = (0.35, 0.65)
+# livereload tells of no save within 3 s of the one that it told of last.
+LIVERELOAD_PAUSE_SECONDS = (3.1, 3.9)
+LIVERELOAD_HELLO = [
+    b'{"command": "hello", "protocols": ["http://livereload.com/protocols/official-7"]}',
+    b'{"command": "info", "url": "http://127.0.0.1/"}',
+]
 LOST_SECONDS = 5.0
+FLOOR = "inotify to TCP (floor)"
+P50_MS, P99_MS = 2.0, 5.0  # over the floor, at most
 DIRECTORIES, FILES_EACH = 20, 10
 
 
@@ -38,6 +47,7 @@ class Contender:
     files: Sequence[Path]
     channel: Channel
     saves: int
+    pause_seconds: tuple[float, float] = PAUSE_SECONDS
     seconds: list[float] = field(default_factory=list)
     lost: int = 0
     repeated: int = 0
@@ -98,7 +108,7 @@ class FloorChannel:
 
 
 def run(quick: bool) -> Section:
-    fast, polled = (20, 12) if quick else (100, 60)
+    fast, polled, slow = (20, 12, 3) if quick else (100, 60, 20)
     with ExitStack() as stack:
         root = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hotreload-bench-")))
         contenders = [_start_floor(stack, root, fast)]
@@ -112,6 +122,8 @@ def run(quick: bool) -> Section:
             contenders.append(
                 _start_server(stack, root / app.partition(":")[2], name, app, path, saves)
             )
+        contenders.append(_start_arel(stack, root / "arel", fast))
+        contenders.append(_start_livereload(stack, root / "livereload", slow))
         for contender in contenders:
             contender.warm_up()
         take_turns(contenders)
@@ -120,7 +132,7 @@ def run(quick: bool) -> Section:
 
 def take_turns(contenders: list[Contender]) -> None:
     """One save at a time, the contenders in turns, so that noise of the machine hits all alike."""
-    queue = [(time.monotonic() + random.uniform(*PAUSE_SECONDS), i) for i in range(len(contenders))]
+    queue = [(_next_turn(contender), index) for index, contender in enumerate(contenders)]
     heapq.heapify(queue)
     while queue:
         due, index = heapq.heappop(queue)
@@ -128,11 +140,14 @@ def take_turns(contenders: list[Contender]) -> None:
         contender = contenders[index]
         contender.measure()
         if not contender.is_done:
-            again = time.monotonic() + random.uniform(*PAUSE_SECONDS)
-            heapq.heappush(queue, (again, index))
+            heapq.heappush(queue, (_next_turn(contender), index))
     time.sleep(PAUSE_SECONDS[1])
     for contender in contenders:
         contender.repeated += contender.channel.drain()
+
+
+def _next_turn(contender: Contender) -> float:
+    return time.monotonic() + random.uniform(*contender.pause_seconds)
 
 
 def _make_site(directory: Path) -> Path:
@@ -159,13 +174,29 @@ def _start_server(
     return Contender(name, [file], channel, saves)
 
 
+def _start_arel(stack: ExitStack, directory: Path, saves: int) -> Contender:
+    file = _make_site(directory)
+    running = stack.enter_context(server.running("apps.streams:with_arel", directory))
+    channel = stack.enter_context(closing(WebSocketStream(running.port, "/events")))
+    return Contender("arel", [file], channel, saves)
+
+
+def _start_livereload(stack: ExitStack, directory: Path, saves: int) -> Contender:
+    file = _make_site(directory)
+    running = stack.enter_context(server.running_livereload(directory))
+    channel = WebSocketStream(running.port, "/livereload", LIVERELOAD_HELLO)
+    stack.enter_context(closing(channel))
+    time.sleep(LIVERELOAD_PAUSE_SECONDS[1])  # since its start, too
+    return Contender("livereload", [file], channel, saves, LIVERELOAD_PAUSE_SECONDS)
+
+
 def _start_floor(stack: ExitStack, root: Path, saves: int) -> Contender:
     file = _make_site(root / "floor")
     program = root / "floor-program"
     compiler = os.environ.get("CC", "cc")
     subprocess.run([compiler, "-O2", "-o", program, server.HERE / "floor.c"], check=True)
     connection = stack.enter_context(_floor_connection(program, file.parent))
-    return Contender("inotify to TCP (floor)", [file], FloorChannel(connection), saves)
+    return Contender(FLOOR, [file], FloorChannel(connection), saves)
 
 
 @contextmanager
@@ -189,9 +220,9 @@ def _section(contenders: list[Contender]) -> Section:
     medians = {c.name: statistics.median(c.seconds) for c in contenders if c.seconds}
     floor, *rest = contenders
     ours = rest[0]
-    rows: list[dict[str, Cell]] = []
+    rows: list[Row] = []
     for contender in contenders:
-        row: dict[str, Cell] = {
+        row: Row = {
             "contender": contender.name,
             "saves": contender.saves,
             "lost": contender.lost,
@@ -201,6 +232,8 @@ def _section(contenders: list[Contender]) -> Section:
             p50, p99 = medians[contender.name], percentile(contender.seconds, 99)
             row |= {
                 "p50_ms": p50 * 1e3,
+                "p25_ms": percentile(contender.seconds, 25) * 1e3,
+                "p75_ms": percentile(contender.seconds, 75) * 1e3,
                 "p99_ms": p99 * 1e3,
                 "over_floor_p50_ms": (p50 - medians[floor.name]) * 1e3,
                 "over_floor_p99_ms": (p99 - percentile(floor.seconds, 99)) * 1e3,
@@ -215,6 +248,10 @@ def _section(contenders: list[Contender]) -> Section:
             f"saves one at a time, in turns, each contender "
             f"{PAUSE_SECONDS[0]}-{PAUSE_SECONDS[1]} s after its last event",
             f"uvicorn, one process each, {server.HTTP}, {server.LOOP}; ratios are of the medians",
+            "arel and livereload tell over a WebSocket; livereload has its own server, looks every "
+            "800 ms and tells of no save within 3 s of the last, so its saves are few and "
+            f"{LIVERELOAD_PAUSE_SECONDS[0]}-{LIVERELOAD_PAUSE_SECONDS[1]} s apart",
+            "floor: a C program that reads inotify and writes a byte to a socket, bench/floor.c",
         ],
         columns=[
             Column("contender", ""),
@@ -222,6 +259,8 @@ def _section(contenders: list[Contender]) -> Section:
             Column("lost", "lost"),
             Column("repeated", "repeated"),
             Column("p50_ms", "p50 ms", 2),
+            Column("p25_ms", "p25 ms", 2),
+            Column("p75_ms", "p75 ms", 2),
             Column("p99_ms", "p99 ms", 2),
             Column("over_floor_p50_ms", "p50 - floor", 2),
             Column("over_floor_p99_ms", "p99 - floor", 2),
@@ -229,4 +268,50 @@ def _section(contenders: list[Contender]) -> Section:
             Column("ratio_to_ours", "x ours", 2),
         ],
         rows=rows,
+        says=_says(contenders, medians),
+        goals=_goals(contenders),
+        charts=[_chart(contenders)],
+    )
+
+
+def _says(contenders: list[Contender], medians: dict[str, float]) -> list[str]:
+    milliseconds = {name: seconds * 1e3 for name, seconds in medians.items()}
+    says = [compared(milliseconds, "ms at the median", 2)] if "ours" in medians else []
+    floor, ours = (percentile(c.seconds or [0.0], 99) * 1e3 for c in contenders[:2])
+    says.append(f"At the 99th percentile the floor takes {floor:.2f} ms, ours {ours:.2f} ms.")
+    for contender in contenders:
+        for count, what in [(contender.lost, "lost"), (contender.repeated, "told twice")]:
+            if count:
+                says.append(f"{contender.name}: {count} of {contender.saves} saves {what}.")
+    return says
+
+
+def _goals(contenders: list[Contender]) -> list[Goal]:
+    floor, ours = (c.seconds for c in contenders[:2])
+    if not ours:
+        return []
+    goals = []
+    for percent, limit in [(50, P50_MS), (99, P99_MS)]:
+        over = (percentile(ours, percent) - percentile(floor, percent)) * 1e3
+        goals.append(
+            Goal(
+                key=f"p{percent}",
+                what=f"one save to bytes at an SSE client, p{percent}",
+                target=f"floor + {limit:.0f} ms",
+                measured=f"floor {over:+.2f} ms",
+                reached=over <= limit,
+            )
+        )
+    return goals
+
+
+def _chart(contenders: list[Contender]) -> Chart:
+    bars = [bar(c.name, c.seconds, 1e3) for c in contenders if c.seconds]
+    limit = bars[0].value + P50_MS
+    return Chart(
+        name="save",
+        title="From a save to the last byte of its event",
+        unit="ms (logarithmic), median and quartiles",
+        groups=[Group("", bars, limit)],
+        logarithmic=True,
     )

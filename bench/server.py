@@ -34,7 +34,7 @@ def running(app: str, watch_dir: Path) -> Iterator[Server]:
 
     RuntimeError: it ended, or did not listen in time.
     """
-    port = _free_port()
+    port = free_port()
     options = {
         "--app-dir": str(HERE),
         "--host": "127.0.0.1",
@@ -45,17 +45,31 @@ def running(app: str, watch_dir: Path) -> Iterator[Server]:
         "--timeout-graceful-shutdown": "1",
     }
     arguments = [word for option in options.items() for word in option]
+    with _running(["uvicorn", app, "--no-access-log", *arguments], watch_dir, port) as found:
+        yield found
+
+
+@contextmanager
+def running_livereload(directory: Path) -> Iterator[Server]:
+    """Serve the directory by livereload's own server. RuntimeError: as `running`."""
+    port = free_port()
+    with _running(["apps.livereload_site", str(directory), str(port)], directory, port) as found:
+        yield found
+
+
+@contextmanager
+def _running(command: list[str], directory: Path, port: int) -> Iterator[Server]:
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "uvicorn", app, "--no-access-log", *arguments],
-            env=environment(watch_dir),
-            cwd=watch_dir,
+            [sys.executable, "-m", *command],
+            env=environment(directory) | {"PYTHONPATH": str(HERE)},
+            cwd=directory,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
         )
         try:
-            _wait_until_listening(process, port, app)
+            _wait_until_listening(process, port, command)
             yield Server(port, process.pid)
         except BaseException:
             # Only then of interest: watchfiles' own stream keeps uvicorn waiting at every end.
@@ -85,22 +99,23 @@ def environment(watch_dir: Path) -> dict[str, str]:
     return kept | {"BENCH_WATCH_DIR": str(watch_dir)}
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
 
 
-def _wait_until_listening(process: subprocess.Popen[bytes], port: int, app: str) -> None:
+def _wait_until_listening(process: subprocess.Popen[bytes], port: int, command: list[str]) -> None:
+    name = " ".join(command[:2])
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise RuntimeError(f"uvicorn {app} ended with status {process.returncode}")
+            raise RuntimeError(f"{name} ended with status {process.returncode}")
         try:
             socket.create_connection(("127.0.0.1", port), 1).close()
         except OSError:
             time.sleep(0.02)
         else:
             return
-    raise RuntimeError(f"uvicorn {app} did not listen within {_START_SECONDS:.0f} s")
+    raise RuntimeError(f"{name} did not listen within {_START_SECONDS:.0f} s")

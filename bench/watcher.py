@@ -30,6 +30,13 @@ class Report(NamedTuple):
     files: list[str]
 
 
+class Start(NamedTuple):
+    """Seconds for which it held its caller, and until it says that it watches."""
+
+    held: float
+    ready: float
+
+
 class Watcher:
     def __init__(self, name: str, process: subprocess.Popen[bytes]) -> None:
         assert process.stdin
@@ -42,12 +49,14 @@ class Watcher:
         self._poll.register(self._output, select.POLLIN)
         self._pending = b""
 
-    def start(self) -> float:
-        """Seconds until it says that it watches."""
+    def start(self) -> Start:
         begin = time.perf_counter()
         os.write(self._input, b"\n")
+        held = self._line(_START_SECONDS)
+        if held is None:
+            raise RuntimeError(f"{self.name} did not start in time")
         self.expect(b"ready")
-        return time.perf_counter() - begin
+        return Start(float(held), time.perf_counter() - begin)
 
     def expect(self, line: bytes) -> None:
         if (found := self._line(_START_SECONDS)) != line:

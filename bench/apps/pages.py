@@ -1,4 +1,4 @@
-"""The same site three times: bare, with ours, with the method of 0.3."""
+"""The same site: bare, with the tag by hand, with ours, with the method of 0.3."""
 
 from __future__ import annotations
 
@@ -31,6 +31,12 @@ def html(size: int) -> str:
 
 
 PAGE = html(10_000)
+# What ours sends, as the app's own: no injector sends less.
+TAG = (
+    '<script data-cursor="0123456789abcdef.0123456789abcdef" async="" '
+    'src="/__starlette_hot_reload/client.js?0123456789abcdef"></script>'
+)
+TAGGED = PAGE.replace("<head>", f"<head>{TAG}")
 DATA = {"items": [{"id": i, "name": f"item {i}"} for i in range(10)]}
 JSON = json.dumps(DATA).encode()
 
@@ -39,12 +45,17 @@ async def page(request: Request) -> Response:
     return HTMLResponse(PAGE)
 
 
+async def tagged_page(request: Request) -> Response:
+    headers = {"Cache-Control": "no-cache", "Vary": "Sec-Fetch-Dest"}
+    return HTMLResponse(TAGGED, headers=headers)
+
+
 async def data(request: Request) -> Response:
     return JSONResponse(DATA)
 
 
 def _site(middleware: list[Middleware] | None = None) -> Starlette:
-    routes = [Route("/page", page), Route("/data", data)]
+    routes = [Route("/page", page), Route("/tagged", tagged_page), Route("/data", data)]
     return Starlette(debug=True, routes=routes, middleware=middleware)
 
 

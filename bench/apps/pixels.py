@@ -1,4 +1,4 @@
-"""The page of BENCH_WATCH_DIR: bare, with ours, and with the watcher, tag and client of 0.3."""
+"""The page of BENCH_WATCH_DIR: bare, with ours, with arel, and with the method of 0.3."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from pathlib import Path
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.responses import HTMLResponse, Response, StreamingResponse
+from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.templating import Jinja2Templates
 from starlette_hot_reload import HotReload
 
 from . import version0
+from .streams import arel_lifespan, arel_reload
 
 WATCH_DIR = Path(os.environ["BENCH_WATCH_DIR"])
 VERSION0_CLIENT = """
@@ -49,6 +50,13 @@ async def page(request: Request) -> Response:
     return templates.TemplateResponse(request, "index.html")
 
 
+async def arel_page(request: Request) -> Response:
+    """With the script, which is to stand in the template, where the page ends."""
+    text = templates.get_template("index.html").render()
+    script = arel_reload.script(f"ws://{request.url.netloc}/hot-reload")
+    return HTMLResponse(text.replace("</body>", f"{script}</body>"))
+
+
 async def version0_events(request: Request) -> Response:
     return StreamingResponse(version0.changed_events(WATCH_DIR), media_type="text/event-stream")
 
@@ -74,4 +82,14 @@ version0_site = Starlette(
         *_routes(),
     ],
     middleware=[Middleware(version0.Version0Middleware)],
+)
+
+arel_site = Starlette(
+    debug=True,
+    routes=[
+        Route("/", arel_page),
+        WebSocketRoute("/hot-reload", arel_reload),
+        Mount("/", StaticFiles(directory=WATCH_DIR)),
+    ],
+    lifespan=arel_lifespan,
 )

@@ -6,12 +6,14 @@ import asyncio
 import json
 import os
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
+import arel
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
 from starlette_hot_reload import HotReload
 from watchfiles import awatch
 
@@ -59,6 +61,16 @@ async def from_version0(request: Request) -> Response:
     return _stream(version0.changed_events(WATCH_DIR))
 
 
+arel_reload = arel.HotReload(paths=[arel.Path(str(WATCH_DIR))])
+
+
+@asynccontextmanager
+async def arel_lifespan(app: Starlette) -> AsyncIterator[None]:
+    await arel_reload.startup()
+    yield
+    await arel_reload.shutdown()
+
+
 ours = Starlette(debug=True)
 HotReload(watch_dirs=[WATCH_DIR]).setup(ours)
 
@@ -68,3 +80,6 @@ HotReload(watch_dirs=[WATCH_DIR], polling=True).setup(ours_polling)
 with_watchfiles = Starlette(debug=True, routes=[Route("/events", from_watchfiles)])
 with_watchdog = Starlette(debug=True, routes=[Route("/events", from_watchdog)])
 version0_scan = Starlette(debug=True, routes=[Route("/events", from_version0)])
+with_arel = Starlette(
+    debug=True, routes=[WebSocketRoute("/events", arel_reload)], lifespan=arel_lifespan
+)

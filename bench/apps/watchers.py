@@ -2,8 +2,9 @@
 
     watchers.py NAME DIRECTORY
 
-Prints a line when all is imported, waits for a line, starts, prints a line when it is ready, then
-one for each report: how many batches it stands for, and the files, as JSON. Ends with its input.
+Prints a line when all is imported, waits for a line, starts, prints for how many seconds that held
+its caller, which may be an event loop, and a line when it is ready, then one for each report: how
+many batches it stands for, and the files, as JSON. Ends with its input.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import os
 import select
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -38,6 +40,7 @@ def ours(directory: Path, polling: int = 0) -> Start:
         )
         wake, cursor, told = engine.subscribe(), engine.now(), 0
         engine.start()
+        yield
         if not engine.wait_ready(60):
             raise RuntimeError("not ready within a minute")
         if engine.stats().polled_directories and not polling:
@@ -69,6 +72,7 @@ def with_watchfiles(directory: Path) -> Start:
         wanted = DefaultFilter()
         with RustNotify([str(directory)], False, False, 300, True, False) as watcher:
             yield
+            yield
             while True:
                 found = watcher.watch(1600, 50, 5000, None)
                 if isinstance(found, set):
@@ -83,6 +87,7 @@ def with_watchdog(directory: Path) -> Start:
     def start() -> Iterator[None]:
         observer = observe(directory, lambda path: _report([path]))
         yield
+        yield
         observer.join()
 
     return start
@@ -95,6 +100,7 @@ def version0_scan(directory: Path) -> Start:
         loop = asyncio.new_event_loop()
         events = version0.changed_events(directory)
         loop.run_until_complete(anext(events))
+        yield
         yield
         while True:
             event = loop.run_until_complete(anext(events))
@@ -133,6 +139,9 @@ def main() -> None:
     os.read(0, 1)
     threading.Thread(target=_end_with_input, daemon=True).start()
     running = start()
+    begin = time.perf_counter()
+    next(running)
+    _say(str(time.perf_counter() - begin))
     next(running)
     _say("ready")
     for _ in running:

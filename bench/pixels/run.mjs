@@ -1,10 +1,11 @@
 // Saves files and takes the time until a page shows it. Reads from standard input
 //
-//   { "saves": 60, "files": { "style": { "name": …, "content": … }, "template": … },
-//     "contenders": [{ "name": …, "url": …, "directory": …, "told": false }] }
+//   { "files": { "style": { "name": …, "content": … }, "template": … },
+//     "contenders": [{ "name": …, "url": …, "directory": …, "saves": 60, "told": false,
+//                      "pause": { "least": …, "most": … } }] }
 //
-// where NUMBER in a content, at most 255, tells one save from the next, and a page that is `told` has
-// no client: it hears of each save from here. Prints
+// where NUMBER in a content, at most 255, tells one save from the next, a page that is `told` has no
+// client: it hears of each save from here, and `pause` is null for the usual. Prints
 //
 //   { "samples": [{ contender, kind, ms, unstyled }], "browser", "frame", "clocks", … }
 //
@@ -48,15 +49,19 @@ class Contender {
   #directory;
   #files;
   #told;
+  #saves;
+  #pause;
   #shown = { style: 0, template: 0 };
   #presented = () => undefined;
   #todo = [];
 
-  constructor({ name, directory, told }, files) {
+  constructor({ name, directory, told, saves, pause }, files) {
     this.name = name;
     this.#directory = directory;
     this.#files = files;
     this.#told = told;
+    this.#saves = saves;
+    this.#pause = pause ?? PAUSE;
   }
 
   async open(browser, url) {
@@ -75,18 +80,24 @@ class Contender {
   async #warmUp(kind) {
     for (let tries = 0; tries < 3; tries++) {
       const { ms } = await this.#save(kind);
-      await sleep(PAUSE.most);
+      await sleep(this.#pause.most);
       if (ms !== null) return;
     }
     throw new Error(`${this.name}: a saved ${kind} was not shown`);
   }
 
-  plan(saves) {
-    this.#todo = KINDS.flatMap((kind) => Array(saves).fill(kind));
+  plan() {
+    this.#todo = KINDS.flatMap((kind) => Array(this.#saves).fill(kind));
     for (let last = this.#todo.length - 1; last > 0; last--) {
       const other = Math.floor(Math.random() * (last + 1));
       [this.#todo[last], this.#todo[other]] = [this.#todo[other], this.#todo[last]];
     }
+  }
+
+  /** When its next save may be. */
+  after() {
+    const { least, most } = this.#pause;
+    return clock() + least + Math.random() * (most - least);
   }
 
   get isDone() {
@@ -150,24 +161,24 @@ class Contender {
 
 /** One save at a time, each contender a while after its last one was shown. */
 const takeTurns = async (contenders) => {
-  const after = () => clock() + PAUSE.least + Math.random() * (PAUSE.most - PAUSE.least);
-  const due = new Map(contenders.map((contender) => [contender, after()]));
+  const due = new Map(contenders.map((contender) => [contender, contender.after()]));
   while (due.size) {
     const [contender, time] = [...due].reduce((a, b) => (a[1] <= b[1] ? a : b));
     await sleep(Math.max(0, time - clock()));
     await contender.measure();
     if (contender.isDone) due.delete(contender);
-    else due.set(contender, after());
+    else due.set(contender, contender.after());
   }
 };
 
-const measure = async (browser, { saves, files, contenders: listed }) => {
+const measure = async (browser, { files, contenders: listed }) => {
   const contenders = [];
   for (const one of listed) {
     const contender = new Contender(one, files);
     await contender.open(browser, one.url);
+    if (one.pause) await sleep(one.pause.most);
     await contender.warmUp();
-    contender.plan(saves);
+    contender.plan();
     contenders.push(contender);
   }
   for (const contender of contenders)

@@ -1,0 +1,96 @@
+"""The receiving end of a WebSocket (RFC 6455): a plain socket, as in stream.py."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from base64 import b64encode
+
+_OPEN_SECONDS = 10.0
+_TEXT = 1
+
+
+class WebSocketStream:
+    """Counts the text messages, all of which tell of a change; `hello` is what is sent first,
+    and the answer to its first message is not counted."""
+
+    def __init__(self, port: int, path: str, hello: list[bytes] | None = None) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port), _OPEN_SECONDS)
+        self._data = b""
+        self._shake_hands(port, path)
+        if hello:
+            self._send(hello[0])
+            if not self.wait(_OPEN_SECONDS):
+                raise RuntimeError(f"{path}: no answer to the hello")
+            for message in hello[1:]:
+                self._send(message)
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for the last byte of a message. False: none came in time."""
+        deadline = time.monotonic() + seconds
+        while not self._take_message():
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return False
+            self._socket.settimeout(left)
+            try:
+                self._receive()
+            except TimeoutError:
+                return False
+        return True
+
+    def drain(self) -> int:
+        """Take the messages that have come unasked for, and say how many."""
+        self._socket.settimeout(0)
+        try:
+            while True:
+                self._receive()
+        except BlockingIOError:
+            pass
+        count = 0
+        while self._take_message():
+            count += 1
+        return count
+
+    def _shake_hands(self, port: int, path: str) -> None:
+        key = b64encode(os.urandom(16)).decode()
+        self._socket.sendall(
+            f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\n"
+            f"Connection: Upgrade\r\nOrigin: http://127.0.0.1:{port}\r\n"
+            f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
+        )
+        while b"\r\n\r\n" not in self._data:
+            self._receive()
+        head, _, self._data = self._data.partition(b"\r\n\r\n")
+        if b" 101 " not in head.split(b"\r\n")[0]:
+            raise RuntimeError(f"{path}: not the WebSocket that was expected: {head!r}")
+
+    def _send(self, text: bytes) -> None:
+        """Section 5.3: what a client sends is masked; the mask of zeros changes nothing."""
+        size = len(text)
+        length = bytes([0x80 | size]) if size < 126 else bytes([0xFE]) + size.to_bytes(2, "big")
+        self._socket.sendall(bytes([0x80 | _TEXT]) + length + bytes(4) + text)
+
+    def _receive(self) -> None:
+        received = self._socket.recv(65536)
+        if not received:
+            raise RuntimeError("the server closed the WebSocket")
+        self._data += received
+
+    def _take_message(self) -> bool:
+        """Takes frames up to the next of text. No message here is fragmented."""
+        while len(self._data) >= 2:
+            opcode, size, start = self._data[0] & 0x0F, self._data[1] & 0x7F, 2
+            if size >= 126:
+                start = 4 if size == 126 else 10
+                size = int.from_bytes(self._data[2:start], "big")
+            if len(self._data) < start + size:
+                return False
+            self._data = self._data[start + size :]
+            if opcode == _TEXT:
+                return True
+        return False
