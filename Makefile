@@ -13,7 +13,7 @@ PACKAGE := $(shell find python -type f -not -name '*.pyc' 2>/dev/null) pyproject
 C_FILES := $(shell find include src bindings tests/c fuzz examples/*.c -name '*.[ch]' 2>/dev/null)
 
 .PHONY: help setup demo test test-c test-python test-client test-browser test-docs test-matrix \
-        test-wheel matrix picture bench lint fmt fuzz wheel cross clean
+        test-wheel matrix soak picture bench lint fmt fuzz wheel cross clean
 .DELETE_ON_ERROR:
 
 help:
@@ -21,6 +21,7 @@ help:
 	@echo 'make demo    serve the example on http://127.0.0.1:8000'
 	@echo 'make test    run every suite: C (plain, ASan+UBSan, TSan), Python, client, browsers'
 	@echo 'make matrix  run every framework, server and loop on every Python there is'
+	@echo 'make soak    kill, load and leak for a quarter of an hour'
 	@echo 'make bench   measure against what else one would use'
 	@echo 'make lint    check formats, types and warnings of both compilers'
 	@echo 'make fmt     format the sources'
@@ -127,6 +128,23 @@ test-wheel: wheel
 	$(BIN)/python -m pytest -v tests/packaging
 
 # The rest.
+
+# The long forms of tests/python/test_faults.py and isolated/leaks.py, then the extension under ASan.
+ASAN_PYTHON := build/asan-python/bin/python
+ASAN_TESTS  := engine layer bytes coding hooks stream setup isolated
+
+soak: .make/package .make/venv-test
+	$(BIN)/python tests/soak/kills.py 1000
+	$(BIN)/python tests/soak/load.py
+	$(BIN)/python -W error tests/python/isolated/leaks.py 1000000 100000
+	test -x $(ASAN_PYTHON) || $(PYTHON) -m venv build/asan-python
+	$(ASAN_PYTHON) -m pip install --quiet --group build --group test 'starlette>=0.35'
+	PATH=$(CURDIR)/build/asan-python/bin:$$PATH $(ASAN_PYTHON) -m pip install --quiet \
+	    --no-build-isolation --no-deps --force-reinstall -Cbuild-dir=build/asan-extension \
+	    -Csetup-args=-Db_sanitize=address -Csetup-args=-Db_lundef=false .
+	LD_PRELOAD=$$(gcc -print-file-name=libasan.so) PYTHONMALLOC=malloc \
+	    ASAN_OPTIONS=detect_leaks=0:quarantine_size_mb=1 \
+	    $(ASAN_PYTHON) -m pytest -q $(ASAN_TESTS:%=tests/python/test_%.py)
 
 # The moving picture of the README; films a real browser.
 picture: .make/package .make/browser .make/venv-picture

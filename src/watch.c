@@ -367,6 +367,7 @@ hr_status hr_watch_start(hr_watch *watch)
         return HR_SYSTEM;
     }
     watch->running = true;
+    watch->process = getpid();
     return HR_OK;
 }
 
@@ -443,6 +444,9 @@ static void stop_thread(hr_watch *watch)
 void hr_watch_free(hr_watch *watch)
 {
     if (!watch)
+        return;
+    /* There is no thread to be joined, and what it had in hand may be half done. */
+    if (watch->running && watch->process != getpid())
         return;
     if (watch->running)
         stop_thread(watch);

@@ -99,6 +99,7 @@ struct hr_watch {
     hr_buffer arena;
 
     pthread_t thread;
+    pid_t process; /* that has the thread: a fork of it has none */
     bool running;
     pthread_mutex_t mutex; /* of `ready` */
     pthread_cond_t became_ready;

@@ -1,13 +1,14 @@
 /*
  * A watch without memory: each allocation of its life fails, in a run of its own; then each of
  * those that changes cause, and all after it for some time. Nothing may crash or leak, and once
- * memory is back what was told must come to what is there.
+ * memory is back what was told must come to what is there, and every question must be answered.
  *
  * Each run is a child process, several of them at once.
  */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +28,14 @@ struct run {
     struct scene scene;
     char root[256];
     struct model told; /* with the scene's mutex */
+    atomic_bool answered;
 };
+
+static void on_synced(void *user)
+{
+    struct run *run = user;
+    atomic_store(&run->answered, true);
+}
 
 static void on_batch(void *user, const hr_batch *batch)
 {
@@ -59,6 +67,27 @@ static bool wait_until_equal(struct run *run, bool or_failure)
     }
     print_message("# %s\n", why);
     return false;
+}
+
+/* What had happened is told before the answer comes. */
+static bool is_answered(struct run *run)
+{
+    atomic_store(&run->answered, false);
+    hr_watch_sync(run->scene.watch);
+    for (uint64_t left = DEADLINE_US; left; left -= 1000) {
+        if (atomic_load(&run->answered) && hr_watch_is_synced(run->scene.watch))
+            return true;
+        nanosleep(&(struct timespec){0, 1000000}, NULL);
+    }
+    print_message("# no answer\n");
+    return false;
+}
+
+static bool is_counted(struct run *run)
+{
+    hr_root_stats root = hr_watch_get_root_stats(run->scene.watch, 0);
+    hr_watch_stats all = hr_watch_get_stats(run->scene.watch);
+    return root.directories == all.directories && root.files == all.files && root.files == 6;
 }
 
 static void make_tree(struct scene *scene)
@@ -94,6 +123,7 @@ static hr_status begin(struct run *run)
     run->scene.options.on_batch = on_batch;
     run->scene.options.user = run;
     run->scene.options.on_note = NULL;
+    run->scene.options.on_synced = on_synced;
     hr_status status = hr_watch_new(&run->scene.options, &run->scene.watch);
     if (status != HR_OK)
         return status;
@@ -127,6 +157,7 @@ static int run_once(hr_polling polling, size_t index, bool for_ever)
         remove_file(&run.scene, "root/b"); /* the first room that is needed is for a removal */
         bool equal = wait_until_equal(&run, for_ever);
         change_tree(&run.scene);
+        hr_watch_sync(run.scene.watch);
         equal = equal && wait_until_equal(&run, for_ever);
         if (!failing_happened())
             result = ENOUGH;
@@ -134,7 +165,7 @@ static int run_once(hr_polling polling, size_t index, bool for_ever)
         equal = equal && wait_until_equal(&run, false);
         put_file(&run.scene, "root/moved/deep/d", "3");
         equal = equal && wait_until_equal(&run, false);
-        if (!equal)
+        if (!equal || !is_answered(&run) || !is_counted(&run))
             result = WRONG;
     } else if (status != HR_NOMEM) {
         result = WRONG;
@@ -205,6 +236,46 @@ static void test_polling_survives_a_time_without_memory(void **state)
     assert_survives(HR_POLLING_ALWAYS, true);
 }
 
+static void push(hr_journal *journal, const char *path)
+{
+    hr_change change = {{path, strlen(path)}, 0, HR_OP_MODIFIED};
+    hr_journal_push(journal, &(hr_batch){.changes = &change, .count = 1});
+}
+
+static void test_what_waits_waits_on_without_memory_for_the_answer(void **state)
+{
+    hr_journal *journal;
+    assert_int_equal(hr_journal_new(1, NULL, &journal), HR_OK);
+    const hr_cursor start = hr_journal_now(journal);
+    hr_journal_hold(journal, true);
+    push(journal, "a");
+    push(journal, "b");
+    bool failed = true;
+    for (size_t i = 0; failed; i++) {
+        hr_delta delta = {.kind = HR_SINCE_LOST};
+        failing_at(i, false);
+        hr_status status = hr_journal_waiting(journal, (hr_cursor){0}, &delta);
+        failed = failing_happened();
+        failing_never();
+        assert_int_equal(status, failed ? HR_NOMEM : HR_OK);
+        assert_int_equal(delta.kind, failed ? HR_SINCE_LOST : HR_SINCE_CHANGES);
+        if (!failed)
+            hr_delta_fini(&delta);
+    }
+    failing_at(0, true); /* to tell takes none */
+    hr_journal_tell(journal, hr_journal_now(journal));
+    hr_journal_hold(journal, false);
+    hr_journal_wake(journal);
+    assert_false(failing_happened());
+    failing_never();
+    hr_delta delta;
+    assert_int_equal(hr_journal_since(journal, start, &delta), HR_OK);
+    assert_int_equal(delta.kind, HR_SINCE_CHANGES);
+    assert_int_equal(delta.batch.count, 2);
+    hr_delta_fini(&delta);
+    hr_journal_free(journal);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -212,6 +283,7 @@ int main(void)
         cmocka_unit_test(test_native_survives_a_time_without_memory),
         cmocka_unit_test(test_polling_survives_each_failure),
         cmocka_unit_test(test_polling_survives_a_time_without_memory),
+        cmocka_unit_test(test_what_waits_waits_on_without_memory_for_the_answer),
     };
     setvbuf(stdout, NULL, _IOLBF, 0); /* children share it */
     cmocka_set_test_filter(getenv("HR_TEST"));

@@ -1,4 +1,5 @@
-"""Each allocation of the request path fails once: the page arrives, with or without its tag.
+"""Each allocation of the request path fails once: the page arrives, with or without its tag. Each
+allocation of every other call fails once: it says so, and can be called again.
 
 Run by itself, with tests/c/failing_extension.c preloaded, this file is the process that does it.
 """
@@ -12,9 +13,11 @@ import itertools
 import os
 import subprocess
 import sys
+import tempfile
+import time
 import zlib
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +25,7 @@ from pathlib import Path
 from starlette.types import Message, Receive, Scope, Send
 from starlette_hot_reload import _core
 from support import (
+    DEADLINE,
     NAVIGATION,
     PAGE,
     TAG,
@@ -101,6 +105,116 @@ CASES = {
     "foreign coding": Case([html((b"content-encoding", b"br")), body(b"x")]),
     "not what it says": Case([CODED_PART, *pieces(GZIP[:30] + bytes(9), 20)], is_broken=True),
 }
+
+
+Call = Callable[[], object]
+CALLS = [
+    "new",
+    "a life",
+    "now",
+    "hello",
+    "hello again",
+    "hello of another",
+    "since",
+    "waiting",
+    "nothing waiting",
+    "shutdown frame",
+    "heartbeat",
+    "client",
+    "no client",
+    "stats",
+    "roots",
+    "sync",
+    "subscribe",
+    "batches",
+    "notes",
+    "hold and tell",
+]
+
+
+def make_calls(directory: Path) -> dict[str, tuple[Call, Call | None]]:
+    """Everything that can be asked, of an engine that has something to answer with. The answer is
+    the same each time, unless there is something to be done before each time."""
+    engine = make_engine(directory, served=[(os.fsencode(directory), b"/static")])
+    engine.start()
+    assert engine.wait_ready(DEADLINE)
+    start = engine.now()
+    roots = [os.fsencode(directory)]
+
+    def save(name: str, is_there: Call) -> None:
+        for number in range(8):  # of long names, so that room is made more than once
+            (directory / f"{number}{name:->200}.css").write_text(str(time.monotonic()))
+        end = time.monotonic() + DEADLINE
+        while not is_there():
+            assert time.monotonic() < end
+
+    def new() -> None:
+        _core.Engine(
+            roots,
+            base=roots[0],
+            served=[(roots[0], b"/static"), (roots[0] + b"/b", b"/b")],
+            polling=0,
+            poll_interval=1.0,
+            exclude=[b"*.a", b"b/*.c"],
+            boot=3,
+            morph=True,
+        )
+
+    def live() -> None:
+        other = make_engine(directory)
+        other.start()
+        other.stop()
+
+    def subscribe() -> None:
+        engine.unsubscribe(engine.subscribe())
+
+    def both() -> object:
+        """Of the last answer there is a copy."""
+        return engine.since(f"{1:016x}.{0:016x}"), engine.since(start)
+
+    def tell() -> None:
+        engine.hold(False)
+        engine.hold(True)
+        engine.tell(start)
+
+    save("told", lambda: engine.since(start)[0])
+    engine.hold(True)
+    save("waits", lambda: engine.waiting(None))
+    engine.sync()
+    while not engine.is_synced():
+        pass
+    waiting = engine.waiting(None)
+    assert waiting
+
+    def save_more() -> None:
+        batches = other.stats().batches
+        save("more", lambda: other.stats().batches > batches)
+
+    other = make_engine(directory)
+    other.start()
+    assert other.wait_ready(DEADLINE)
+    return {
+        "new": (new, None),
+        "a life": (live, None),
+        "now": (lambda: len(engine.now()), None),
+        "hello": (lambda: len(engine.hello(None, 1)), None),
+        "hello again": (lambda: engine.hello(start, 1), None),
+        "hello of another": (lambda: len(engine.hello(f"{5:016x}.{6:016x}", 1)), None),
+        "since": (both, None),
+        "waiting": (lambda: engine.waiting(None), None),
+        "nothing waiting": (lambda: engine.waiting(waiting[2]), None),
+        "shutdown frame": (lambda: len(engine.shutdown_frame()), None),
+        "heartbeat": (_core.heartbeat_frame, None),
+        "client": (lambda: _core.client_file(b"client.js"), None),
+        "no client": (lambda: _core.client_file(b"x"), None),
+        "stats": (lambda: engine.stats()[:3], None),
+        "roots": (engine.roots, None),
+        "sync": (engine.sync, None),
+        "subscribe": (subscribe, None),
+        "batches": (other.take_batches, save_more),
+        "notes": (other.take_notes, save_more),
+        "hold and tell": (tell, None),
+    }
 
 
 # ---- the process of its own ------------------------------------------------------------------
@@ -271,29 +385,73 @@ class Run:
                 self.faults += 1
                 print(f"FAULT {name}, allocation {index}: {problem}\n{stack}", flush=True)
 
+    def call(self, name: str, call: Call, prepare: Call | None) -> None:
+        before = [call() for _ in range(3)][-1]
+        index = 0
+        while True:
+            print(f"{name}, allocation {index}", file=sys.stderr, flush=True)
+            problem, live = None, array("Q", [0, 0])
+            for batch in range(2):
+                for _ in range(1 if prepare else REPEATED):
+                    if prepare:
+                        prepare()
+                    with self.failing.at(index), suppress(MemoryError):
+                        call()
+                gc.collect()
+                CLEAR_CACHES()
+                live[batch] = self.failing.live()
+            stack = self.failing.stack()
+            if not stack:
+                break
+            if not prepare and live[1] >= live[0] + REPEATED:
+                problem = f"{live[1] - live[0]} things are kept for good"
+            if not prepare and call() != before:
+                problem = "another answer"
+            self.unraisable.clear()
+            if problem:
+                self.faults += 1
+                print(f"FAULT {name}, allocation {index}: {problem}\n{stack}", flush=True)
+            index += 1
+        print(f"{name}: {index} allocations", flush=True)
+
 
 def main() -> int:
     gc.disable()  # so that the same request allocates the same
     gc.freeze()
     run = Run()
     for name in sys.argv[1:] or CASES:
-        run.case(name)
+        if name in CASES:
+            run.case(name)
+    with tempfile.TemporaryDirectory() as directory:
+        calls = make_calls(Path(directory))
+        assert list(calls) == CALLS
+        for name in sys.argv[1:] or CALLS:
+            if name in calls:
+                run.call(name, *calls[name])
     return min(run.faults, 1)
 
 
 # ---- the test --------------------------------------------------------------------------------
 
 
-def test_a_page_arrives_though_there_is_no_memory_for_its_tag() -> None:
+def run_alone(*names: str) -> None:
     assert LIBRARY.exists(), f"{LIBRARY} is missing: make test-python builds it"
     environment = {**os.environ, "LD_PRELOAD": str(LIBRARY), "PYTHONMALLOC": "malloc"}
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-X", "faulthandler", __file__],
+        [sys.executable, "-W", "error", "-X", "faulthandler", __file__, *names],
         env=environment,
         capture_output=True,
         text=True,
     )
     assert done.returncode == 0, done.stdout + done.stderr[-2000:]
+
+
+def test_a_page_arrives_though_there_is_no_memory_for_its_tag() -> None:
+    run_alone(*CASES)
+
+
+def test_what_can_be_called_can_be_called_without_memory() -> None:
+    run_alone(*CALLS)
 
 
 if __name__ == "__main__":
