@@ -50,8 +50,8 @@ CLOCK_REALTIME_COARSE = 5
 
 
 def let_clock_tick() -> None:
-    """A watcher starts at a time of the coarse clock; files may have a finer one, which is ahead. What
-    was written since is news to it."""
+    """A watcher starts at a time of the coarse clock; files may have a finer one, which is ahead.
+    What was written since is news to it."""
     now = time.time_ns()
     while time.clock_gettime_ns(CLOCK_REALTIME_COARSE) <= now:
         pass
