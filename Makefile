@@ -13,7 +13,7 @@ PACKAGE := $(shell find python -type f -not -name '*.pyc' 2>/dev/null) pyproject
 C_FILES := $(shell find include src bindings tests/c fuzz examples/*.c -name '*.[ch]' 2>/dev/null)
 
 .PHONY: help setup demo test test-c test-python test-client test-browser test-docs test-matrix \
-        test-wheel matrix soak picture bench lint fmt fuzz wheel cross clean
+        test-wheel matrix coverage mutation soak picture bench lint fmt fuzz wheel cross clean
 .DELETE_ON_ERROR:
 
 help:
@@ -21,6 +21,7 @@ help:
 	@echo 'make demo    serve the example on http://127.0.0.1:8000'
 	@echo 'make test    run every suite: C (plain, ASan+UBSan, TSan), Python, client, browsers'
 	@echo 'make matrix  run every framework, server and loop on every Python there is'
+	@echo 'make coverage, make mutation   say what the tests run, and what they notice'
 	@echo 'make soak    kill, load and leak for a quarter of an hour'
 	@echo 'make bench   measure against what else one would use'
 	@echo 'make lint    check formats, types and warnings of both compilers'
@@ -128,6 +129,13 @@ test-wheel: wheel
 	$(BIN)/python -m pytest -v tests/packaging
 
 # The rest.
+
+coverage: .make/client build/c/build.ninja | .make/system-test
+	ninja -C build/c --quiet tests/c/failing_extension.so
+	PYTHON=$(PYTHON) tools/coverage build/coverage
+
+mutation: .make/venv | .make/system-test
+	$(BIN)/python tools/mutate.py
 
 # The long forms of tests/python/test_faults.py and isolated/leaks.py, then the extension under ASan.
 ASAN_PYTHON := build/asan-python/bin/python

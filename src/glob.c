@@ -92,17 +92,23 @@ static bool is_deep(const char *whole, const char *pattern)
            (pattern[2] == '/' || pattern[2] == '\0');
 }
 
-static bool match(const char *whole, const char *pattern, const char *path)
+/* NEVER: not by giving a `**` before it more directories either, since from here on all of them
+ * were tried. Without it each `**` would multiply the time. */
+enum outcome { MISSES, MATCHES, NEVER };
+
+static enum outcome match(const char *whole, const char *pattern, const char *path)
 {
     const char *star = NULL, *retry = NULL; /* the last single star, and where it may grow */
     for (;;) {
         if (is_deep(whole, pattern)) {
             if (!pattern[2])
-                return *path != '\0'; /* everything inside */
-            for (const char *at = path; at; at = strchr(at, '/') ? strchr(at, '/') + 1 : NULL)
-                if (match(whole, pattern + 3, at))
-                    return true;
-            return false;
+                return *path ? MATCHES : MISSES; /* everything inside */
+            for (const char *at = path; at; at = strchr(at, '/') ? strchr(at, '/') + 1 : NULL) {
+                enum outcome outcome = match(whole, pattern + 3, at);
+                if (outcome != MISSES)
+                    return outcome;
+            }
+            return NEVER;
         }
         if (*pattern == '*') {
             while (*pattern == '*')
@@ -112,7 +118,7 @@ static bool match(const char *whole, const char *pattern, const char *path)
             continue;
         }
         if (!*path && !*pattern)
-            return true;
+            return MATCHES;
         const char *next = *path ? match_one(pattern, *path) : NULL;
         if (next) {
             pattern = next;
@@ -120,7 +126,7 @@ static bool match(const char *whole, const char *pattern, const char *path)
             continue;
         }
         if (!star || !*retry || *retry == '/')
-            return false;
+            return MISSES;
         pattern = star;
         path = ++retry;
     }
@@ -133,5 +139,5 @@ bool hr_glob_matches(const hr_glob *glob, const char *path, bool directory)
     const char *name = strrchr(path, '/');
     if (!glob->anchored && name)
         path = name + 1;
-    return match(glob->pattern, glob->pattern, path);
+    return match(glob->pattern, glob->pattern, path) == MATCHES;
 }

@@ -37,9 +37,11 @@ struct hr_journal {
     size_t first;
     size_t count;
     size_t bytes;
-    bool holds;       /* what is pushed waits */
-    size_t waiting;   /* of `count`, the last ones */
-    bool has_dropped; /* something that waited */
+    bool holds;     /* what is pushed waits */
+    size_t waiting; /* of `count`, the last ones */
+    struct {
+        uint64_t first, last;
+    } dropped; /* sequences of what waited and could not be kept, or 0 */
     int *subscribers;
     size_t subscriber_count;
 };
@@ -112,12 +114,19 @@ static record *record_at(const hr_journal *journal, size_t index)
     return journal->ring[(journal->first + index) % journal->limits.batches];
 }
 
+static void note_dropped(hr_journal *journal, uint64_t sequence)
+{
+    if (!journal->dropped.first)
+        journal->dropped.first = sequence;
+    journal->dropped.last = sequence;
+}
+
 static void drop_oldest(hr_journal *journal)
 {
     record *oldest = record_at(journal, 0);
     if (journal->waiting == journal->count) {
         journal->waiting--;
-        journal->has_dropped = true;
+        note_dropped(journal, oldest->sequence);
     } else {
         journal->floor = oldest->sequence;
     }
@@ -199,7 +208,7 @@ void hr_journal_push(hr_journal *journal, const hr_batch *batch)
         journal->bytes += copy->bytes;
         journal->waiting += journal->holds;
     } else if (journal->holds) {
-        journal->has_dropped = true;
+        note_dropped(journal, sequence);
     } else {
         journal->floor = sequence;
     }
@@ -207,15 +216,23 @@ void hr_journal_push(hr_journal *journal, const hr_batch *batch)
     pthread_mutex_unlock(&journal->mutex);
 }
 
+/* Makes every cursor HR_SINCE_LOST, which tells what has waited up to this sequence. */
+static void tell_lost(hr_journal *journal, uint64_t upto)
+{
+    while (journal->count > journal->waiting ||
+           (journal->count && record_at(journal, 0)->sequence <= upto))
+        drop_oldest(journal);
+    journal->floor = next_sequence(journal);
+    journal->dropped.first = upto + 1;
+    if (journal->dropped.last <= upto)
+        journal->dropped.first = journal->dropped.last = 0;
+}
+
 /* Called with the lock held. */
 static void tell(hr_journal *journal, uint64_t upto)
 {
-    if (journal->has_dropped) {
-        while (journal->count)
-            drop_oldest(journal);
-        journal->has_dropped = false;
-        journal->floor = next_sequence(journal);
-    }
+    if (journal->dropped.first && journal->dropped.first <= upto)
+        tell_lost(journal, upto);
     while (journal->waiting) {
         record *next = record_at(journal, journal->count - journal->waiting);
         if (next->sequence > upto)
@@ -357,7 +374,7 @@ hr_status hr_journal_waiting(hr_journal *journal, hr_cursor after, hr_delta *out
     size_t begin = journal->count - journal->waiting;
     while (begin < journal->count && record_at(journal, begin)->sequence <= after.sequence)
         begin++;
-    if (journal->has_dropped) {
+    if (journal->dropped.last > after.sequence) {
         delta.kind = HR_SINCE_LOST;
         delta.cursor = (hr_cursor){journal->boot, journal->handed};
     } else if (begin < journal->count) {

@@ -66,7 +66,9 @@ static bool make_values(core_state *state)
         return false;
     state->coroutine_type = PyObject_GetAttrString(types, "CoroutineType");
     Py_DECREF(types);
-    state->ready = PyObject_New(PyObject, state->ready_type);
+    state->ready = PyObject_GC_New(PyObject, state->ready_type);
+    if (state->ready)
+        PyObject_GC_Track(state->ready);
     state->no_cache = Py_BuildValue("(yy)", "cache-control", "no-cache");
     state->vary = Py_BuildValue("(yy)", "vary", "Sec-Fetch-Dest");
     state->identity = PyBytes_FromString("identity");

@@ -27,10 +27,18 @@ static PyObject *ready_close(PyObject *self, PyObject *unused)
     Py_RETURN_NONE;
 }
 
+/* The only instance is the module's, whose types belong to it: a cycle. */
+static int ready_traverse(PyObject *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    return 0;
+}
+
 static void ready_dealloc(PyObject *self)
 {
     PyTypeObject *type = Py_TYPE(self);
-    PyObject_Free(self);
+    PyObject_GC_UnTrack(self);
+    PyObject_GC_Del(self);
     Py_DECREF(type);
 }
 
@@ -44,6 +52,7 @@ static PyMethodDef ready_methods[] = {
 static PyType_Slot ready_slots[] = {
     {Py_tp_doc, "An awaitable that is done."},
     {Py_tp_dealloc, ready_dealloc},
+    {Py_tp_traverse, ready_traverse},
     {Py_tp_methods, ready_methods},
     {Py_tp_iter, ready_await},
     {Py_tp_iternext, ready_next},
@@ -54,6 +63,7 @@ static PyType_Slot ready_slots[] = {
 PyType_Spec core_ready_spec = {
     .name = "starlette_hot_reload._core.Ready",
     .basicsize = sizeof(PyObject),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE |
+             Py_TPFLAGS_DISALLOW_INSTANTIATION,
     .slots = ready_slots,
 };

@@ -95,6 +95,9 @@ static void test_brackets_and_escapes(void **state)
         {"#*#", "#a#", false, true},      {"a\\ ", "a ", false, true},
         {"a  ", "a", false, true},        {"x/[/]y", "x//y", false, false},
         {"[a-", "[a-", false, true},      {"\\", "\\", false, true},
+        {"[\\]]", "]", false, true},      {"[\\]]", "\\", false, false},
+        {"[[-\\]]", "]", false, true},    {"[[-\\]]", "^", false, false},
+        {"[[-\\]]", "[", false, true},    {"[a-]", "-", false, true},
     };
     ASSERT_ROWS(rows);
 }
@@ -124,6 +127,11 @@ static void test_many_stars_end(void **state)
     assert_false(hr_glob_matches(
         &glob, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
         false));
+    hr_glob_fini(&glob);
+
+    assert_int_equal(hr_glob_parse("**/**/**/**/**/**/**/**/**/**/**/**/**/**/b", &glob), HR_OK);
+    assert_false(hr_glob_matches(
+        &glob, "a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a", false));
     hr_glob_fini(&glob);
 }
 

@@ -558,6 +558,65 @@ static void test_a_batch_too_large_to_hold_is_a_loss_when_it_is_told(void **stat
     hr_journal_free(journal);
 }
 
+/* Else what is called for what waits would be called for it for ever. */
+static void test_loss_that_was_seen_is_not_seen_again(void **state)
+{
+    hr_journal *journal = new_journal(1, 0);
+    hr_cursor reader = hr_journal_now(journal);
+    hr_delta delta;
+    hr_journal_hold(journal, true);
+    push(journal, "~a");
+    push(journal, "~b");
+    assert_int_equal(hr_journal_waiting(journal, (hr_cursor){BOOT, 0}, &delta), HR_OK);
+    assert_int_equal(delta.kind, HR_SINCE_LOST);
+    hr_cursor seen = delta.cursor;
+    assert_waiting_after(journal, seen, NULL);
+    push(journal, "~c");
+    assert_int_equal(hr_journal_waiting(journal, seen, &delta), HR_OK);
+    assert_int_equal(delta.kind, HR_SINCE_CHANGES);
+    hr_delta_fini(&delta);
+
+    /* What came later waits on, even where what came before was lost. */
+    hr_journal_tell(journal, seen);
+    assert_lost(journal, reader);
+    reader = hr_journal_now(journal);
+    assert_waiting(journal, "~c");
+    assert_since(journal, &reader, NULL);
+    hr_journal_hold(journal, false);
+    assert_since(journal, &reader, "~c");
+    hr_journal_free(journal);
+}
+
+static void test_loss_after_what_was_seen_waits_on(void **state)
+{
+    hr_journal *journal = new_journal(1, 0);
+    hr_cursor reader = hr_journal_now(journal);
+    hr_journal_hold(journal, true);
+    push(journal, "~a");
+    hr_cursor seen = assert_waiting(journal, "~a");
+    push(journal, "~b"); /* in the place of what was seen */
+    push(journal, "~c");
+    hr_journal_tell(journal, seen);
+    assert_lost(journal, reader);
+    reader = hr_journal_now(journal);
+    assert_since(journal, &reader, NULL);
+    assert_waiting_is_lost(journal);
+    assert_lost(journal, reader);
+    assert_waiting(journal, NULL);
+    hr_journal_free(journal);
+}
+
+static void test_journal_without_memory_is_none(void **state)
+{
+    for (size_t i = 0; i < 2; i++) {
+        hr_journal *journal = NULL;
+        failing_at(i, false);
+        assert_int_equal(hr_journal_new(BOOT, NULL, &journal), HR_NOMEM);
+        failing_never();
+        assert_null(journal);
+    }
+}
+
 static void test_every_subscriber_is_woken(void **state)
 {
     hr_journal *journal = new_journal(0, 0);
@@ -719,6 +778,9 @@ int main(void)
         cmocka_unit_test(test_those_who_wait_are_woken_by_what_waits),
         cmocka_unit_test(test_too_much_to_hold_is_a_loss_when_it_is_told),
         cmocka_unit_test(test_a_batch_too_large_to_hold_is_a_loss_when_it_is_told),
+        cmocka_unit_test(test_loss_that_was_seen_is_not_seen_again),
+        cmocka_unit_test(test_loss_after_what_was_seen_waits_on),
+        cmocka_unit_test(test_journal_without_memory_is_none),
         cmocka_unit_test(test_every_subscriber_is_woken),
         cmocka_unit_test(test_subscriber_without_memory_leaves_the_others),
         cmocka_unit_test(test_many_threads_lose_nothing),

@@ -288,6 +288,44 @@ static void test_soon_after_a_flush_it_waits_for_more(void **state)
     assert_int_equal(player.flushes[2], player.now + 1 * MS);
 }
 
+static void test_aftermath_of_a_flush_is_300_milliseconds(void **state)
+{
+    static const struct {
+        uint64_t after, quiet;
+    } rows[] = {{0, 15 * MS}, {300 * MS - 1, 15 * MS}, {300 * MS, 1 * MS}, {300 * MS + 1, 1 * MS}};
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        hr_settle settle = {0};
+        hr_settle_stir(&settle, START);
+        hr_settle_flushed(&settle, true, START);
+        const uint64_t now = START + rows[i].after;
+        hr_settle_note(&settle, HR_HINT_NONE, HR_HINT_DONE, now);
+        assert_int_equal(hr_settle_deadline(&settle), now + rows[i].quiet);
+    }
+}
+
+static void test_lock_limit_is_two_seconds_of_quiet_and_thirty_in_all(void **state)
+{
+    hr_settle settle = {0};
+    hr_settle_stir(&settle, START);
+    assert_int_equal(hr_settle_lock_limit(&settle), START + 2000 * MS);
+    hr_settle_stir(&settle, START + 1000 * MS);
+    assert_int_equal(hr_settle_lock_limit(&settle), START + 3000 * MS);
+    hr_settle_stir(&settle, START + 29000 * MS);
+    assert_int_equal(hr_settle_lock_limit(&settle), START + 30000 * MS);
+}
+
+static void test_burst_is_capped_a_second_after_its_first_hint(void **state)
+{
+    hr_settle settle = {0};
+    assert_true(hr_settle_is_capped(&settle, START));
+    hr_settle_stir(&settle, START);
+    hr_settle_stir(&settle, START + 900 * MS);
+    assert_false(hr_settle_is_capped(&settle, START + 900 * MS));
+    assert_false(hr_settle_is_capped(&settle, START + 1000 * MS - 1));
+    assert_true(hr_settle_is_capped(&settle, START + 1000 * MS));
+    assert_true(hr_settle_is_capped(&settle, START + 1000 * MS + 1));
+}
+
 static void test_flush_of_nothing_is_no_reason_to_wait(void **state)
 {
     hr_settle settle = {0};
@@ -334,6 +372,9 @@ int main(void)
         cmocka_unit_test(test_lock_that_is_never_removed_holds_two_seconds),
         cmocka_unit_test(test_writer_without_end_is_flushed_each_second),
         cmocka_unit_test(test_soon_after_a_flush_it_waits_for_more),
+        cmocka_unit_test(test_aftermath_of_a_flush_is_300_milliseconds),
+        cmocka_unit_test(test_lock_limit_is_two_seconds_of_quiet_and_thirty_in_all),
+        cmocka_unit_test(test_burst_is_capped_a_second_after_its_first_hint),
         cmocka_unit_test(test_flush_of_nothing_is_no_reason_to_wait),
         cmocka_unit_test(test_at_rest_there_is_no_deadline),
         cmocka_unit_test(test_path_that_is_dropped_is_not_waited_for),

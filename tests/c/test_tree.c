@@ -44,6 +44,27 @@ static void assert_paths(const hr_node *node, const char *path, const char *rela
     hr_buffer_fini(&buffer);
 }
 
+static void test_empty_tree_finds_nothing(void **state)
+{
+    hr_tree tree = {0};
+    assert_null(hr_tree_find(&tree, NULL, text("/home")));
+    hr_tree_fini(&tree);
+}
+
+static void test_name_too_long_to_count_is_refused(void **state)
+{
+    static char name[UINT16_MAX + 1];
+    hr_tree tree = {0};
+    hr_node *node = NULL;
+    memset(name, 'x', sizeof name);
+    hr_node *root = add_root(&tree, "/home", 0);
+    assert_int_equal(hr_tree_child(&tree, root, (hr_bytes){name, sizeof name}, &node), HR_INVALID);
+    assert_null(node);
+    assert_int_equal(hr_tree_child(&tree, root, (hr_bytes){name, sizeof name - 1}, &node), HR_OK);
+    assert_ptr_equal(hr_tree_find(&tree, root, (hr_bytes){name, sizeof name - 1}), node);
+    hr_tree_fini(&tree);
+}
+
 static void test_node_knows_its_path(void **state)
 {
     hr_tree tree = {0};
@@ -211,6 +232,8 @@ static void test_same_stamp_means_every_field(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_empty_tree_finds_nothing),
+        cmocka_unit_test(test_name_too_long_to_count_is_refused),
         cmocka_unit_test(test_node_knows_its_path),
         cmocka_unit_test(test_root_of_all_has_a_path_too),
         cmocka_unit_test(test_child_is_found_by_parent_and_name),

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import gc
+import importlib.util
 import os
 import select
 import threading
 import time
+import weakref
 from pathlib import Path
 from typing import Any
 
 import pytest
 from starlette_hot_reload import _core
-from support import DEADLINE, make_engine
+from support import DEADLINE, LayerUnderTest, html, http_scope, make_engine, run
 
 
 @pytest.fixture
@@ -247,3 +250,31 @@ def test_a_file_of_the_client() -> None:
     assert etag.startswith(b'"')
     assert etag.endswith(b'"')
     assert _core.client_file(b"../client.js") is None
+
+
+def test_a_module_that_nobody_uses_is_freed() -> None:
+    spec = importlib.util.spec_from_file_location(_core.__name__, _core.__file__)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    left = weakref.ref(module.Layer)
+    del module, spec
+    gc.collect()
+    assert left() is None
+
+
+def test_what_is_done_is_a_coroutine_that_has_ended(tmp_path: Path) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        ready.append(send(html()))
+
+    ready: list[Any] = []
+    run(LayerUnderTest(make_engine(tmp_path)).wrap(app), http_scope())
+    [one] = ready
+    assert type(one).__name__ == "Ready"
+    assert list(one) == []
+    with pytest.raises(StopIteration):
+        one.send(None)
+    with pytest.raises(ZeroDivisionError):
+        one.throw(ZeroDivisionError)
+    assert one.close() is None
