@@ -709,9 +709,9 @@ def test_without_debug_nothing_is_there(tmp_path: Path, caplog: pytest.LogCaptur
 
     async def main() -> None:
         answers = [await call(bare, scope) for scope in scopes]
-        threads = len(os.listdir("/proc/self/task"))  # some of Starlette's own, by now
+        threads = len(os.listdir("/proc/self/task"))  # some of Starlette's own, which may end
         assert [await call(app, scope) for scope in scopes] == answers
-        assert len(os.listdir("/proc/self/task")) == threads
+        assert len(os.listdir("/proc/self/task")) <= threads
 
     in_life(app, main)
     assert not caplog.messages
