@@ -74,6 +74,8 @@ const start = (script: HTMLScriptElement): void => {
     return made;
   };
 
+  const leaving = (): Promise<typeof import('./leave')> => part('leave', (exported) => exported);
+
   const dispatch = (name: string, detail: object, cancelable = false): boolean =>
     document.dispatchEvent(new CustomEvent(`hot-reload:${name}`, { detail, cancelable }));
 
@@ -108,10 +110,10 @@ const start = (script: HTMLScriptElement): void => {
       updated: (kind, changes) => dispatch('updated', { kind, changes }),
       refresh: (changes) =>
         Promise.race([
-          part('leave', ({ keepScroll, refreshUsed }) => {
+          leaving().then(({ keepScroll, refreshUsed }) => {
             keep = () => keepScroll(sessionStorage, document, address);
-            return refreshUsed;
-          }).then((refreshUsed) => refreshUsed(changes)),
+            return refreshUsed(changes);
+          }),
           new Promise<void>((done) => timer(done, PATIENCE)),
         ]).catch(() => 0),
       reload(cursor, streak) {
@@ -161,7 +163,7 @@ const start = (script: HTMLScriptElement): void => {
 
   const restore = async (): Promise<unknown> =>
     isScrolled(sessionStorage, address) &&
-    part('leave', ({ restoreScroll }) => restoreScroll(sessionStorage, document, address));
+    (await leaving()).restoreScroll(sessionStorage, document, address);
 
   const seen = (): void => {
     if (document.hidden) return;

@@ -79,12 +79,14 @@ everywhere((check, engine) => {
         });
         return (await tab.evaluate(places)) === '240,120,2000';
       });
-      site.write('templates/index.html', tall('second'));
-      await tab.shows('#text', 'second');
-      await until('all is scrolled again', async () => {
-        const now = await tab.evaluate(places);
-        return now === '240,120,2000' || now;
-      });
+      for (const text of ['second', 'third']) {
+        site.write('templates/index.html', tall(text));
+        await tab.shows('#text', text);
+        await until('all is scrolled again', async () => {
+          const now = await tab.evaluate(places);
+          return now === '240,120,2000' || now;
+        });
+      }
     },
   );
 
