@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import socket
 import time
+from abc import ABC, abstractmethod
 
-_OPEN_SECONDS = 10.0
+OPEN_SECONDS = 10.0
 
 
 class ChunkedBody:
@@ -28,24 +29,17 @@ class ChunkedBody:
         return bytes(content)
 
 
-class EventStream:
-    """A connection to a Server-Sent Events address. Only events that report changes are counted."""
+class ChangeStream(ABC):
+    """What tells of changes over a plain socket, however it frames them."""
 
-    def __init__(self, port: int, path: str) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), _OPEN_SECONDS)
-        self._socket.sendall(
-            f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
-            "Accept: text/event-stream\r\nSec-Fetch-Dest: empty\r\n"
-            "Sec-Fetch-Mode: cors\r\nSec-Fetch-Site: same-origin\r\n\r\n".encode()
-        )
-        self._body = ChunkedBody()
-        self._text = self._body.feed(self._read_head(path))
+    def __init__(self, port: int) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port), OPEN_SECONDS)
 
     def close(self) -> None:
         self._socket.close()
 
     def wait(self, seconds: float) -> bool:
-        """Wait for the last byte of a change event. False: none came in time."""
+        """Wait for the last byte of what tells of a change. False: none came in time."""
         deadline = time.monotonic() + seconds
         while not self._take_change():
             left = deadline - time.monotonic()
@@ -59,7 +53,7 @@ class EventStream:
         return True
 
     def drain(self) -> int:
-        """Take the change events that have come unasked for, and say how many."""
+        """Take what has come unasked for, and say of how many changes it tells."""
         self._socket.settimeout(0)
         try:
             while True:
@@ -70,6 +64,28 @@ class EventStream:
         while self._take_change():
             count += 1
         return count
+
+    @abstractmethod
+    def _receive(self) -> None:
+        """Read what there is. RuntimeError: the server has closed."""
+
+    @abstractmethod
+    def _take_change(self) -> bool:
+        """Take what was read, up to the next that tells of a change."""
+
+
+class EventStream(ChangeStream):
+    """A connection to a Server-Sent Events address. Only events that report changes are counted."""
+
+    def __init__(self, port: int, path: str) -> None:
+        super().__init__(port)
+        self._socket.sendall(
+            f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
+            "Accept: text/event-stream\r\nSec-Fetch-Dest: empty\r\n"
+            "Sec-Fetch-Mode: cors\r\nSec-Fetch-Site: same-origin\r\n\r\n".encode()
+        )
+        self._body = ChunkedBody()
+        self._text = self._body.feed(self._read_head(path))
 
     def _read_head(self, path: str) -> bytes:
         data = b""

@@ -3,58 +3,27 @@
 from __future__ import annotations
 
 import os
-import socket
-import time
 from base64 import b64encode
 
-_OPEN_SECONDS = 10.0
+from stream import OPEN_SECONDS, ChangeStream
+
 _TEXT = 1
 
 
-class WebSocketStream:
+class WebSocketStream(ChangeStream):
     """Counts the text messages, all of which tell of a change; `hello` is what is sent first,
     and the answer to its first message is not counted."""
 
     def __init__(self, port: int, path: str, hello: list[bytes] | None = None) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), _OPEN_SECONDS)
+        super().__init__(port)
         self._data = b""
         self._shake_hands(port, path)
         if hello:
             self._send(hello[0])
-            if not self.wait(_OPEN_SECONDS):
+            if not self.wait(OPEN_SECONDS):
                 raise RuntimeError(f"{path}: no answer to the hello")
             for message in hello[1:]:
                 self._send(message)
-
-    def close(self) -> None:
-        self._socket.close()
-
-    def wait(self, seconds: float) -> bool:
-        """Wait for the last byte of a message. False: none came in time."""
-        deadline = time.monotonic() + seconds
-        while not self._take_message():
-            left = deadline - time.monotonic()
-            if left <= 0:
-                return False
-            self._socket.settimeout(left)
-            try:
-                self._receive()
-            except TimeoutError:
-                return False
-        return True
-
-    def drain(self) -> int:
-        """Take the messages that have come unasked for, and say how many."""
-        self._socket.settimeout(0)
-        try:
-            while True:
-                self._receive()
-        except BlockingIOError:
-            pass
-        count = 0
-        while self._take_message():
-            count += 1
-        return count
 
     def _shake_hands(self, port: int, path: str) -> None:
         key = b64encode(os.urandom(16)).decode()
@@ -81,7 +50,7 @@ class WebSocketStream:
             raise RuntimeError("the server closed the WebSocket")
         self._data += received
 
-    def _take_message(self) -> bool:
+    def _take_change(self) -> bool:
         """Takes frames up to the next of text. No message here is fragmented."""
         while len(self._data) >= 2:
             opcode, size, start = self._data[0] & 0x0F, self._data[1] & 0x7F, 2
