@@ -3,7 +3,7 @@
 // without a cause.
 import assert from 'node:assert/strict';
 import { createServer, request as ask } from 'node:http';
-import { APP, Tab, everywhere, html, until } from './harness.mjs';
+import { APP, everywhere, html, until } from './harness.mjs';
 import { freePort } from './site.mjs';
 
 const BADGE = 'hot-reload-notice';
@@ -27,26 +27,6 @@ const atRest = async (site, tab, documents) => {
   await tab.styled('#text', color);
   await tab.says('swapped', swapped + 1);
   assert.equal(await tab.documents(), documents);
-};
-
-/** Another tab of the same browser, by puppeteer. */
-const beside = async (tab) => {
-  const page = await tab.page.browserContext().newPage();
-  const record = { lines: [], errors: [], documents: 0 };
-  page.on('console', (message) => record.lines.push(`${message.type()}: ${message.text()}`));
-  page.on('pageerror', (error) => record.errors.push(String(error)));
-  page.on('framenavigated', (frame) => {
-    if (frame === page.mainFrame()) record.documents++;
-  });
-  const carrier = {
-    page,
-    go: async (url) => void page.goto(url, { waitUntil: [] }).catch(() => undefined),
-    evaluate: (task, ...given) => page.evaluate(task, ...given),
-    record: async () => record,
-    screenshot: () => page.screenshot(),
-    close: () => page.close(),
-  };
-  return Tab.open({ page: async () => carrier });
 };
 
 /** A reverse proxy in front of the site, with the faults that such have. */
@@ -241,8 +221,7 @@ everywhere((check, engine) => {
   if (!isWebKit)
     check('a hidden tab shows what is newest when it is looked at again, once', {}, async ({ site, open }) => {
       const tab = await open('/');
-      const other = await beside(tab);
-      await other.visit(site.url);
+      const other = await open('/', { beside: tab });
       await other.page.bringToFront();
       await until('the tab is hidden', () => tab.evaluate(() => document.hidden));
       writeText(site, 'second');
@@ -259,8 +238,7 @@ everywhere((check, engine) => {
   if (isChromium)
     check('a tab that was frozen in the background catches up, once', {}, async ({ site, open }) => {
       const tab = await open('/');
-      const other = await beside(tab);
-      await other.visit(site.url);
+      const other = await open('/', { beside: tab });
       await other.page.bringToFront();
       const session = await tab.page.createCDPSession();
       await session.send('Page.setWebLifecycleState', { state: 'frozen' });
