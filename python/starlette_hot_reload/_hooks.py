@@ -162,8 +162,9 @@ class Gate:
             if not left:
                 return seen, False
             seen = cursor
+            batch = _batch(event, files, roots)
             for each in self._callables:
-                await _call(each, _batch(event, files, roots))
+                await _call(each, batch)
             engine.sync()
         return seen, True
 

@@ -194,20 +194,17 @@ class Runtime:
     def _make_engine(self, scope: Scope) -> Engine:
         config = self.config
         directories = self._directories(scope.get("app"))
-        root_path = scope.get("root_path") or self.server.root_path
         exclude = config.exclude
         if self.server.reloads:
             exclude += ("*.py",)  # the server restarts for them, which reloads the pages
         served = addresses(static_directories(self._app), directories)
         self.watched, self.served, self.excluded = directories, served, exclude
-        self.root_path, self.since = root_path.rstrip("/"), time.time()
+        self.root_path = (scope.get("root_path") or self.server.root_path).rstrip("/")
+        self.since = time.time()
         engine = Engine(
             [os.fsencode(path) for path in directories],
             base=os.fsencode(config.base),
-            served=[
-                (os.fsencode(path), os.fsencode(root_path.rstrip("/") + url))
-                for path, url in served
-            ],
+            served=[(os.fsencode(path), os.fsencode(self.root_path + url)) for path, url in served],
             polling={None: 0, True: 1, False: 2}[config.polling],
             poll_interval=min(max(config.poll_interval, 0.001), 86400),
             exclude=[os.fsencode(pattern) for pattern in exclude],
@@ -249,5 +246,5 @@ class Runtime:
             elif not os.access(path, os.R_OK | os.X_OK, effective_ids=True):
                 self.complain(
                     f"{path!a} is not watched: this user has no permission to read it; "
-                    "give it that, and start the server again"
+                    "give it that, and it will be"
                 )
