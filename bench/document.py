@@ -1,6 +1,8 @@
 """Results to docs/benchmarks.md and its pictures. Nothing is measured.
 
-    python bench/document.py
+    python bench/document.py [--check]
+
+--check writes nothing, and fails where the page is not what would be written.
 
 What was measured is kept as JSON, a file a part, so that one part can be measured again and the
 others stand. What a person adds stands in notes.md and is merged in.
@@ -8,14 +10,15 @@ others stand. What a person adds stands in notes.md and is merged in.
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import plots
 from report import Goal, Section
 
 HERE = Path(__file__).resolve().parent
@@ -82,12 +85,18 @@ def keep(place: Place, result: Result) -> None:
 
 def write(place: Place) -> None:
     """The page and the pictures of all results that are kept there."""
+    import plots  # needs matplotlib, which the words do not
+
     results = _read(place)
     place.images.mkdir(parents=True, exist_ok=True)
     for result in results:
         for chart in result.section.charts:
             plots.draw(chart, place.images)
-    place.page.write_text(_page(results, _notes(NOTES.read_text()), place.images.name))
+    place.page.write_text(_page(results, place.images.name))
+
+
+def is_current(place: Place) -> bool:
+    return place.page.read_text() == _page(_read(place), place.images.name)
 
 
 def _rounded(value: Any) -> Any:
@@ -120,7 +129,8 @@ def _notes(text: str) -> dict[str, str]:
     }
 
 
-def _page(results: Sequence[Result], notes: Mapping[str, str], images: str) -> str:
+def _page(results: Sequence[Result], images: str) -> str:
+    notes = _notes(NOTES.read_text())
     seconds = sum(int(result.about["seconds"]) for result in results)
     pieces = [
         INTRODUCTION.format(
@@ -203,5 +213,18 @@ def _escaped(text: str) -> str:
     return text.replace("|", "\\|")
 
 
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Write docs/benchmarks.md; see bench/document.py.")
+    parser.add_argument("--check", action="store_true", help="only say whether it is current")
+    if not parser.parse_args().check:
+        write(FINAL)
+        return 0
+    if is_current(FINAL):
+        return 0
+    name = FINAL.page.relative_to(ROOT)
+    print(f"{name} is not what its results say: run bench/document.py", file=sys.stderr)
+    return 1
+
+
 if __name__ == "__main__":
-    write(FINAL)
+    sys.exit(main())

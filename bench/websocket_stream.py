@@ -7,7 +7,7 @@ from base64 import b64encode
 
 from stream import OPEN_SECONDS, ChangeStream
 
-_TEXT = 1
+_TEXT, _PING, _PONG = 1, 9, 10
 
 
 class WebSocketStream(ChangeStream):
@@ -38,11 +38,11 @@ class WebSocketStream(ChangeStream):
         if b" 101 " not in head.split(b"\r\n")[0]:
             raise RuntimeError(f"{path}: not the WebSocket that was expected: {head!r}")
 
-    def _send(self, text: bytes) -> None:
+    def _send(self, content: bytes, opcode: int = _TEXT) -> None:
         """Section 5.3: what a client sends is masked; the mask of zeros changes nothing."""
-        size = len(text)
+        size = len(content)
         length = bytes([0x80 | size]) if size < 126 else bytes([0xFE]) + size.to_bytes(2, "big")
-        self._socket.sendall(bytes([0x80 | _TEXT]) + length + bytes(4) + text)
+        self._socket.sendall(bytes([0x80 | opcode]) + length + bytes(4) + content)
 
     def _receive(self) -> None:
         received = self._socket.recv(65536)
@@ -51,7 +51,8 @@ class WebSocketStream(ChangeStream):
         self._data += received
 
     def _take_change(self) -> bool:
-        """Takes frames up to the next of text. No message here is fragmented."""
+        """Takes frames up to the next of text, and answers pings, without which uvicorn hangs up
+        after 40 seconds. No message here is fragmented."""
         while len(self._data) >= 2:
             opcode, size, start = self._data[0] & 0x0F, self._data[1] & 0x7F, 2
             if size >= 126:
@@ -59,7 +60,10 @@ class WebSocketStream(ChangeStream):
                 size = int.from_bytes(self._data[2:start], "big")
             if len(self._data) < start + size:
                 return False
+            content = self._data[start : start + size]
             self._data = self._data[start + size :]
             if opcode == _TEXT:
                 return True
+            if opcode == _PING:
+                self._send(content, _PONG)
         return False
