@@ -53,6 +53,13 @@ class Hub:
         self._driver: _AsyncioDriver | _TrioDriver | None = None
 
     def __enter__(self) -> Hub:
+        self._enter()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._leave()
+
+    def _enter(self) -> None:
         if self._driver is None:
             loop = current_loop()
             if isinstance(loop, asyncio.AbstractEventLoop):
@@ -63,9 +70,8 @@ class Hub:
             self._runtime.log_notes(self.engine)
             self._let_through()
         self._users += 1
-        return self
 
-    def __exit__(self, *_: object) -> None:
+    def _leave(self) -> None:
         self._users -= 1
         if not self._users and self._driver is not None:
             self._driver.close()
@@ -73,6 +79,8 @@ class Hub:
             self._on_close(self)
 
     def open_stream(self) -> None:
+        """Enter it for a stream. OSError: there is no descriptor to be had."""
+        self._enter()
         self._streams += 1
         # What was seen to end may have been another server, for which the app ran before.
         self.is_ending = self._runtime.engine is not self.engine or self._runtime.server.is_ending
@@ -81,6 +89,7 @@ class Hub:
 
     def close_stream(self) -> None:
         self._streams -= 1
+        self._leave()
 
     @property
     def has_streams(self) -> bool:

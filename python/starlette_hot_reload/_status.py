@@ -14,8 +14,6 @@ import secrets
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
@@ -63,7 +61,7 @@ _PAGE_HEADERS = [
 ]
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Stream:
     """One open stream, as it is seen by the others."""
 
@@ -79,6 +77,8 @@ class Stream:
     """By the monotonic clock, it is not to be asked before; 0: it never was."""
     question: bytes = b""
     """To be sent next."""
+    has_left: bool = False
+    """Nobody is there to be told any more."""
 
     def take(self) -> bytes:
         frame, self.question = self.question, b""
@@ -94,9 +94,8 @@ class Status:
         self._batches: deque[dict[str, Any]] = deque(maxlen=BATCHES_KEPT)
         self._waiting: set[anyio.Event] = set()
 
-    @contextmanager
-    def stream(self, hub: Hub, scope: Scope) -> Iterator[Stream]:
-        """For as long as a stream is open."""
+    def open_stream(self, hub: Hub, scope: Scope) -> Stream:
+        """Known until `close_stream`."""
         query = parse_qsl(str(scope.get("query_string", b""), "latin-1"), keep_blank_values=True)
         client = scope.get("client")
         made = Stream(
@@ -106,11 +105,11 @@ class Status:
         )
         self._streams[made.name] = made
         self.tell(hub)
-        try:
-            yield made
-        finally:
-            del self._streams[made.name]
-            self.tell(hub)
+        return made
+
+    def close_stream(self, hub: Hub, stream: Stream) -> None:
+        del self._streams[stream.name]
+        self.tell(hub)
 
     def tell(self, hub: Hub) -> None:
         """There are new facts: let the status pages know."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
@@ -81,55 +80,57 @@ class Endpoint:
 
     async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
         life = float("inf") if self._runtime.server.watch(scope) else LIFE
-        with ExitStack() as stack:
-            try:
-                hub = stack.enter_context(self._runtime.hub())
-            except OSError as error:  # the client comes again
-                self._runtime.complain_of_hub(error)
-                await answer(scope, send, 503, "No stream can be had; the log says why.")
-                return
-            stream = stack.enter_context(self._status.stream(hub, scope))
+        hub = self._runtime.hub()
+        try:
             hub.open_stream()
-            logger.debug("stream opened for %s", scope.get("client"))
-            try:
-                await self._run_stream(hub, stream, life, scope, receive, send)
-            finally:
-                hub.close_stream()
-                logger.debug("stream closed for %s", scope.get("client"))
+        except OSError as error:  # the client comes again
+            self._runtime.complain_of_hub(error)
+            await answer(scope, send, 503, "No stream can be had; the log says why.")
+            return
+        try:
+            await self._run_stream(hub, life, scope, receive, send)
+        finally:
+            hub.close_stream()
 
     async def _run_stream(
-        self, hub: Hub, stream: Stream, life: float, scope: Scope, receive: Receive, send: Send
+        self, hub: Hub, life: float, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        frame, cursor = hub.engine.hello(_client_cursor(scope), RETRY)
-        await send({"type": "http.response.start", "status": 200, "headers": _STREAM_HEADERS})
-        await send({"type": "http.response.body", "body": frame, "more_body": True})
-        gone = False
-
-        async def watch_disconnect() -> None:
-            nonlocal gone
-            while (await receive())["type"] != "http.disconnect":
-                pass
-            gone = True
-            group.cancel_scope.cancel()
-
-        async with anyio.create_task_group() as group:
-            group.start_soon(watch_disconnect)
-            with anyio.move_on_after(life):
-                await _pump(hub, stream, cursor, send)
-            group.cancel_scope.cancel()
-        if not gone:
-            is_final = hub.is_ending and self._runtime.server.is_final
-            last = hub.engine.shutdown_frame() if is_final else b""
-            await send({"type": "http.response.body", "body": last, "more_body": False})
+        # Every open stream keeps what is here: hence no closure, and one cancel scope alone.
+        stream = self._status.open_stream(hub, scope)
+        logger.debug("stream opened for %s", scope.get("client"))
+        try:
+            frame, stream.cursor = hub.engine.hello(_client_cursor(scope), RETRY)
+            await send({"type": "http.response.start", "status": 200, "headers": _STREAM_HEADERS})
+            await send({"type": "http.response.body", "body": frame, "more_body": True})
+            async with anyio.create_task_group() as group:
+                group.cancel_scope.deadline = anyio.current_time() + life
+                group.start_soon(_watch_disconnect, stream, receive, group.cancel_scope)
+                await _pump(hub, stream, send)
+                group.cancel_scope.cancel()
+            if not stream.has_left:
+                is_final = hub.is_ending and self._runtime.server.is_final
+                last = hub.engine.shutdown_frame() if is_final else b""
+                await send({"type": "http.response.body", "body": last, "more_body": False})
+        finally:
+            self._status.close_stream(hub, stream)
+            logger.debug("stream closed for %s", scope.get("client"))
 
 
-async def _pump(hub: Hub, stream: Stream, cursor: str, send: Send) -> None:
+async def _watch_disconnect(
+    stream: Stream, receive: Receive, cancel_scope: anyio.CancelScope
+) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    stream.has_left = True
+    cancel_scope.cancel()
+
+
+async def _pump(hub: Hub, stream: Stream, send: Send) -> None:
     """Send what changes until the hub ends, and a heartbeat when nothing does."""
     beats = hub.beats
     while not hub.is_ending:
         woken = hub.woken  # before asking, so that nothing falls between
-        frame, cursor = hub.engine.since(cursor)
-        stream.cursor = cursor
+        frame, stream.cursor = hub.engine.since(stream.cursor)
         frame += stream.take()
         if not frame and beats != hub.beats:
             frame = heartbeat_frame()

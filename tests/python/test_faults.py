@@ -333,7 +333,8 @@ def under_jumping_clock(directory: Path, polling: int) -> None:
     cursor = reader.engine.now()
     for number, jump in enumerate([HOUR, -HOUR, 24 * HOUR, -24 * HOUR, 0, 10**9, -(10**9)]):
         clock.write_bytes(jump.to_bytes(8, sys.byteorder, signed=True))
-        (directory / "file").write_text(f"save {number}")
+        with (directory / "file").open("r+b") as file:  # in one step, which no look can divide
+            file.write(b"save %d" % number)
         reader.catch_up()
         reader.rest()
         assert reader.told == {"file": number + 1}, (jump, reader.told)

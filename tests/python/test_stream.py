@@ -203,6 +203,24 @@ def test_a_lifespan_that_ends_ends_the_streams(
     run_async(main)
 
 
+def test_a_client_that_has_left_ends_its_stream_and_is_sent_nothing(
+    app: Layer, run_async: RunAsync, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_stream, "LIFE", float("inf"))
+
+    async def main() -> None:
+        connection = Connection()
+        async with anyio.create_task_group() as group:
+            group.start_soon(connection.run, app, http_scope(EVENTS_PATH))
+            await connection.wait_for(b"hello")
+            sent = list(connection.messages)
+            connection.leave()
+            await connection.ended.wait()
+        assert connection.messages == sent
+
+    run_async(main)
+
+
 def test_a_stream_whose_client_fails_leaves_nothing(app: Layer, run_async: RunAsync) -> None:
     async def main() -> None:
         connection = Connection()
