@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import importlib.machinery
+import importlib.util
+import os
+import subprocess
+import sysconfig
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import server
 from apps.pages import JSON, html
 from apps.plain_python import PlainPythonMiddleware
 from apps.version0 import Version0Middleware
@@ -19,7 +27,8 @@ from starlette_hot_reload import HotReload
 Message = dict[str, Any]
 App = Callable[..., Awaitable[None]]
 
-CONTENDERS = ("bare", "ours", "plain Python", "0.3's method")
+FLOOR = "forward only (floor)"
+CONTENDERS = ("bare", FLOOR, "ours", "plain Python", "0.3's method")
 _TAG = b"<script data-cursor="
 
 
@@ -75,6 +84,25 @@ def scope_of(case: Case) -> Message:
     }
 
 
+@functools.cache
+def forward_type() -> Callable[[App], App]:
+    """The floor, forward.c, compiled for this Python."""
+    with tempfile.TemporaryDirectory(prefix="hotreload-bench-") as directory:
+        library = Path(directory, "forward.so")
+        compiler = os.environ.get("CC", "cc")
+        include = sysconfig.get_path("include")
+        source = server.HERE / "forward.c"
+        flags = ["-O3", "-fPIC", "-shared", f"-I{include}"]
+        subprocess.run([compiler, *flags, "-o", library, source], check=True)
+        loader = importlib.machinery.ExtensionFileLoader("forward", str(library))
+        spec = importlib.util.spec_from_loader("forward", loader)
+        assert spec is not None
+        module = importlib.util.module_from_spec(spec)
+        loader.exec_module(module)
+    made: Callable[[App], App] = module.Forward
+    return made
+
+
 @asynccontextmanager
 async def apps_of(case: Case) -> AsyncIterator[dict[str, App]]:
     """Every contender around one bare app, checked, and ours with its engine running."""
@@ -85,7 +113,13 @@ async def apps_of(case: Case) -> AsyncIterator[dict[str, App]]:
         host.middleware_stack = bare
         HotReload(watch_dirs=[directory]).setup(host)
         ours: App = host.middleware_stack
-        wrapped: list[App] = [bare, ours, PlainPythonMiddleware(bare), Version0Middleware(bare)]
+        wrapped: list[App] = [
+            bare,
+            forward_type()(bare),
+            ours,
+            PlainPythonMiddleware(bare),
+            Version0Middleware(bare),
+        ]
         apps = dict(zip(CONTENDERS, wrapped, strict=True))
         async with _lifespan(ours):
             await _check(apps, case)
@@ -138,7 +172,7 @@ async def _check(apps: Mapping[str, App], case: Case) -> None:
 
         await app(scope_of(case), _never, keep)
         bodies[name] = b"".join(message.get("body", b"") for message in messages)
-        if bodies[name].count(b"<script") != (case.is_page and name != "bare"):
+        if bodies[name].count(b"<script") != (case.is_page and name not in ("bare", FLOOR)):
             raise RuntimeError(f"{name} does not serve what it should")
     places = {name: bodies[name].find(_TAG) for name in ("ours", "plain Python")}
     if len(set(places.values())) != 1:

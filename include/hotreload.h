@@ -43,7 +43,7 @@ extern "C" {
     X(STATE, -5, "not possible in this state")
 
 typedef enum hr_status {
-#define HR_STATUS_ENUM(name, value, text) HR_##name = value,
+#define HR_STATUS_ENUM(name, value, text) HR_##name = (value),
     HR_STATUS_MAP(HR_STATUS_ENUM)
 #undef HR_STATUS_ENUM
 } hr_status;
@@ -418,12 +418,15 @@ typedef struct hr_request {
 enum {
     HR_REQUEST_NAMES = 1 << 6 | 1 << 10 | 1 << 11 | 1 << 14 | 1 << 16,
     HR_REQUEST_ACTION_NAMES = 1 << 5 | 1 << 8 | 1 << 13 | 1 << 15 | 1 << 17,
-    HR_RESPONSE_NAMES = 1 << 4 | 1 << 7 | 1 << 12 | 1 << 13 | 1 << 16 | 1 << 19
+    HR_RESPONSE_NAMES = 1 << 4 | 1 << 7 | 1 << 12 | 1 << 13 | 1 << 16 | 1 << 19,
+    /* of hr_response_header_drops() and hr_header_is_length() */
+    HR_RESPONSE_CHANGED_NAMES = 1 << 4 | 1 << 6 | 1 << 11 | 1 << 13 | 1 << 14 | 1 << 16
 };
 
 void hr_request_init(hr_request *request, hr_bytes method);
 void hr_request_header(hr_request *request, hr_bytes name, hr_bytes value);
 hr_page hr_request_page(const hr_request *request);
+bool hr_request_is_head(const hr_request *request);
 
 /* Request headers that must not reach the app of a page that will be injected (validators, ranges),
  * and the one whose value becomes "identity" (Accept-Encoding). */

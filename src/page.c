@@ -31,6 +31,7 @@ enum request_flag {
     ACCEPT_HTML = 1 << 6,
     FRAGMENT = 1 << 7, /* a script that asks for a part of a page, by its own word */
     AHEAD = 1 << 8,    /* Sec-Purpose: prefetch, or prefetch;prerender */
+    METHOD_HEAD = 1 << 9,
 };
 
 void hr_request_init(hr_request *request, hr_bytes method)
@@ -38,9 +39,15 @@ void hr_request_init(hr_request *request, hr_bytes method)
     request->flags = 0;
     if (method.size == 4 && memcmp(method.data, "POST", 4) == 0)
         request->flags = METHOD_POST;
-    else if (!(method.size == 3 && memcmp(method.data, "GET", 3) == 0) &&
-             !(method.size == 4 && memcmp(method.data, "HEAD", 4) == 0))
+    else if (method.size == 4 && memcmp(method.data, "HEAD", 4) == 0)
+        request->flags = METHOD_HEAD;
+    else if (!(method.size == 3 && memcmp(method.data, "GET", 3) == 0))
         request->flags = METHOD_OTHER;
+}
+
+bool hr_request_is_head(const hr_request *request)
+{
+    return request->flags & METHOD_HEAD;
 }
 
 static uint32_t destination(hr_bytes value)
@@ -54,9 +61,10 @@ static uint32_t destination(hr_bytes value)
 
 static uint32_t accepted(hr_bytes value)
 {
-    while (value.size) {
+    const hr_bytes html = TEXT("text/html");
+    while (value.size >= html.size) {
         hr_bytes range = text_take(&value, ',');
-        if (text_equals(text_take(&range, ';'), TEXT("text/html")))
+        if (text_equals(text_take(&range, ';'), html))
             return ACCEPT_HTML;
     }
     return 0;
@@ -199,6 +207,8 @@ static void take_parameter(hr_bytes *rest, hr_bytes *name, hr_bytes *value)
 
 static uint32_t media_type(hr_bytes value)
 {
+    if (text_equals(value, TEXT("text/html; charset=utf-8"))) /* what nearly every page says */
+        return TYPE_SEEN | TYPE_HTML;
     hr_bytes type = text_take(&value, ';');
     if (text_equals(type, TEXT("application/xhtml+xml")))
         return TYPE_SEEN | TYPE_XHTML;

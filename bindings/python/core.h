@@ -89,16 +89,47 @@ static inline PyObject *core_get(PyObject *dict, PyObject *key)
     return item;
 }
 
+/* In the limited API every check of a type is a call, and so is every size. Most objects that come
+ * here are exactly of the type that is looked for: that and Py_SIZE() take no call. */
+
+static inline bool core_is_dict(PyObject *object)
+{
+    return Py_IS_TYPE(object, &PyDict_Type) || PyDict_Check(object);
+}
+
+static inline bool core_is_bytes(PyObject *object)
+{
+    return Py_IS_TYPE(object, &PyBytes_Type) || PyBytes_Check(object);
+}
+
+static inline bool core_is_text(PyObject *object)
+{
+    return Py_IS_TYPE(object, &PyUnicode_Type) || PyUnicode_Check(object);
+}
+
 /* Are these two strings equal? Interned ones cost a comparison of pointers. */
 static inline bool core_equal(PyObject *text, PyObject *interned)
 {
     return text == interned ||
-           (text && PyUnicode_Check(text) && PyUnicode_Compare(text, interned) == 0);
+           (text && core_is_text(text) && PyUnicode_Compare(text, interned) == 0);
 }
 
-/* Lends the bytes of a bytes object, or the UTF-8 of a str. false, without an exception, for
- * anything else. */
-bool core_bytes(PyObject *object, hr_bytes *out);
+/* Lends the bytes of what is known to be a bytes object. */
+static inline hr_bytes core_bytes_of(PyObject *bytes)
+{
+    return (hr_bytes){PyBytes_AsString(bytes), (size_t)Py_SIZE(bytes)};
+}
+
+/* Lends the bytes of a bytes object. false, without an exception, for anything else. */
+static inline bool core_bytes(PyObject *object, hr_bytes *out)
+{
+    if (!object || !core_is_bytes(object))
+        return false;
+    *out = core_bytes_of(object);
+    return true;
+}
+
+/* The same with the UTF-8 of a str. */
 bool core_text(PyObject *object, hr_bytes *out);
 
 /* Sets the exception for a status, and returns NULL. `subject` may be NULL. */
@@ -118,11 +149,38 @@ typedef struct core_headers {
 } core_headers;
 
 /* `object` may be NULL. false, without an exception: not a list or a tuple. */
-bool core_headers_open(PyObject *object, core_headers *out);
+static inline bool core_headers_open(PyObject *object, core_headers *out)
+{
+    *out = (core_headers){0};
+    if (!object)
+        return true;
+    bool is_list = Py_IS_TYPE(object, &PyList_Type) || PyList_Check(object);
+    if (!is_list && !PyTuple_Check(object))
+        return false;
+    *out = (core_headers){object, Py_SIZE(object), is_list};
+    return true;
+}
+
+/* A new list of the same headers; `object` may be NULL. */
+PyObject *core_headers_list(PyObject *object);
+
+/* An item of a pair, borrowed; NULL without an exception if `pair` is none. */
+static inline PyObject *core_pair_item(PyObject *pair, Py_ssize_t index)
+{
+    if (Py_IS_TYPE(pair, &PyTuple_Type) || PyTuple_Check(pair))
+        return Py_SIZE(pair) == 2 ? PyTuple_GetItem(pair, index) : NULL;
+    return PyList_Check(pair) && Py_SIZE(pair) == 2 ? PyList_GetItem(pair, index) : NULL;
+}
 
 /* The pair at `index`, borrowed, with the bytes of its name lent; NULL without an exception if it
  * is not a pair that begins with bytes. */
-PyObject *core_headers_at(const core_headers *headers, Py_ssize_t index, hr_bytes *name);
+static inline PyObject *core_headers_at(const core_headers *headers, Py_ssize_t index,
+                                        hr_bytes *name)
+{
+    PyObject *pair = headers->is_list ? PyList_GetItem(headers->object, index)
+                                      : PyTuple_GetItem(headers->object, index);
+    return core_bytes(core_pair_item(pair, 0), name) ? pair : NULL;
+}
 
 /* Is a name of this size one of those in `names`, as bits? */
 static inline bool core_is_among(size_t size, uint32_t names)
@@ -131,7 +189,10 @@ static inline bool core_is_among(size_t size, uint32_t names)
 }
 
 /* The bytes of a pair's value. false, without an exception: it has none. */
-bool core_headers_value(PyObject *pair, hr_bytes *value);
+static inline bool core_headers_value(PyObject *pair, hr_bytes *value)
+{
+    return core_bytes(core_pair_item(pair, 1), value);
+}
 
 /* Notes. */
 
@@ -265,8 +326,11 @@ void core_layer_note_policies(PyObject *layer, PyObject *scope, PyObject *header
 PyObject *core_send_new(core_state *state, PyObject *layer, PyObject *inner, PyObject *scope,
                         const hr_request *request, hr_cursor cursor);
 
-/* Will call inner(first), await that, then inner(second), and so on. `third` may be NULL. */
-PyObject *core_sequence_new(core_state *state, PyObject *inner, PyObject *first, PyObject *second,
-                            PyObject *third);
+/* Has nothing to send yet. */
+PyObject *core_sequence_new(core_state *state, PyObject *inner);
+
+/* Will call inner(first), await that, then inner(second), and so on. `third` may be NULL. Once, and
+ * before it is awaited; it cannot fail. */
+void core_sequence_fill(PyObject *self, PyObject *first, PyObject *second, PyObject *third);
 
 #endif

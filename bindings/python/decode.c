@@ -39,9 +39,8 @@ static bool has_zlib_header(hr_bytes data)
 /* At the first bytes of a stream. false: an exception. */
 static bool begin(core_decoder *decoder, PyObject *data)
 {
-    hr_bytes bytes = {0};
+    const hr_bytes bytes = core_bytes_of(data);
     int window_bits = WINDOW_BITS + GZIP;
-    core_bytes(data, &bytes);
     if (decoder->coding == HR_CODING_DEFLATE) {
         if (bytes.size < 2) {
             decoder->held = Py_NewRef(data);

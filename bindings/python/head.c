@@ -16,9 +16,10 @@ PyObject *core_body_message(core_state *state, PyObject *message, PyObject *body
     PyObject *copy = NULL;
     if (body)
         copy = message ? PyDict_Copy(message) : PyDict_New();
-    if (copy && (PyDict_SetItem(copy, state->str_type, state->str_http_response_body) < 0 ||
-                 PyDict_SetItem(copy, state->str_body, body) < 0 ||
-                 PyDict_SetItem(copy, state->str_more_body, Py_True) < 0))
+    if (copy &&
+        ((!message && PyDict_SetItem(copy, state->str_type, state->str_http_response_body) < 0) ||
+         PyDict_SetItem(copy, state->str_body, body) < 0 ||
+         PyDict_SetItem(copy, state->str_more_body, Py_True) < 0))
         Py_CLEAR(copy);
     Py_XDECREF(body);
     return copy;
@@ -67,31 +68,22 @@ bool core_head_read(core_state *state, PyObject *start, const hr_request *reques
 
 /* Length. */
 
-/* The one Content-Length, if it is one and a number. */
-static bool read_length(const core_headers *headers, uint64_t *out)
+static bool read_length(PyObject *pair, uint64_t *out)
 {
-    bool found = false;
-    for (Py_ssize_t i = 0; i < headers->size; i++) {
-        hr_bytes name;
-        hr_bytes value;
-        PyObject *pair = core_headers_at(headers, i, &name);
-        if (!pair || !hr_header_is_length(name))
-            continue;
-        if (found || !core_headers_value(pair, &value) || value.size == 0 || value.size > 18)
+    hr_bytes value;
+    if (!core_headers_value(pair, &value) || value.size == 0 || value.size > 18)
+        return false;
+    uint64_t length = 0;
+    for (size_t i = 0; i < value.size; i++) {
+        if (value.data[i] < '0' || value.data[i] > '9')
             return false;
-        uint64_t length = 0;
-        for (size_t k = 0; k < value.size; k++) {
-            if (value.data[k] < '0' || value.data[k] > '9')
-                return false;
-            length = length * 10 + (uint64_t)(value.data[k] - '0');
-        }
-        *out = length;
-        found = true;
+        length = length * 10 + (uint64_t)(value.data[i] - '0');
     }
-    return found;
+    *out = length;
+    return true;
 }
 
-static int append_length(PyObject *list, PyObject *pair, uint64_t length)
+static PyObject *with_length(PyObject *pair, uint64_t length)
 {
     char text[20];
     char *end = text + sizeof text;
@@ -100,10 +92,19 @@ static int append_length(PyObject *list, PyObject *pair, uint64_t length)
         *--at = (char)('0' + length % 10);
         length /= 10;
     } while (length);
-    PyObject *item = with_value(pair, at, (size_t)(end - at));
-    int failed = item ? PyList_Append(list, item) : -1;
-    Py_XDECREF(item);
-    return failed;
+    return with_value(pair, at, (size_t)(end - at));
+}
+
+/* Corrects the Content-Length at `index`, or takes it out if it is no number or nobody knows it. */
+static int correct_length(PyObject *list, Py_ssize_t index, core_length length)
+{
+    uint64_t bytes;
+    PyObject *pair = PyList_GetItem(list, index);
+    if (length.kind == CORE_LENGTH_UNKNOWN || !read_length(pair, &bytes))
+        return PyList_SetSlice(list, index, index + 1, NULL);
+    bytes = length.kind == CORE_LENGTH_GROWS ? bytes + length.bytes : length.bytes;
+    PyObject *item = with_length(pair, bytes);
+    return item ? PyList_SetItem(list, index, item) : -1;
 }
 
 /* Starts. */
@@ -112,21 +113,29 @@ static int append_length(PyObject *list, PyObject *pair, uint64_t length)
 static PyObject *injected_headers(const core_headers *headers, const hr_response *response,
                                   core_length length)
 {
-    uint64_t bytes = 0;
-    bool has_length = length.kind != CORE_LENGTH_UNKNOWN && read_length(headers, &bytes);
-    bytes = length.kind == CORE_LENGTH_GROWS ? bytes + length.bytes : length.bytes;
+    Py_ssize_t place = -1; /* of the Content-Length in `list` */
     PyObject *list = PyList_New(0);
     int failed = list ? 0 : -1;
     for (Py_ssize_t i = 0; i < headers->size && !failed; i++) {
         hr_bytes name;
         PyObject *pair = core_headers_at(headers, i, &name);
-        if (!pair || hr_response_header_drops(response, name))
+        if (!pair)
             continue;
-        if (!hr_header_is_length(name))
-            failed = PyList_Append(list, pair);
-        else if (has_length)
-            failed = append_length(list, pair, bytes);
+        if (core_is_among(name.size, HR_RESPONSE_CHANGED_NAMES)) {
+            if (hr_response_header_drops(response, name))
+                continue;
+            if (hr_header_is_length(name)) {
+                if (place >= 0) { /* nobody knows which of the two is right */
+                    length.kind = CORE_LENGTH_UNKNOWN;
+                    continue;
+                }
+                place = Py_SIZE(list);
+            }
+        }
+        failed = PyList_Append(list, pair);
     }
+    if (place >= 0 && !failed)
+        failed = correct_length(list, place, length);
     if (failed)
         Py_CLEAR(list);
     return list;
@@ -157,8 +166,7 @@ PyObject *core_head_injected(core_state *state, PyObject *start, PyObject *own_h
 
 PyObject *core_head_completed(core_state *state, PyObject *start, unsigned lacks)
 {
-    PyObject *headers = core_get(start, state->str_headers);
-    PyObject *list = headers ? PySequence_List(headers) : PyList_New(0);
+    PyObject *list = core_headers_list(core_get(start, state->str_headers));
     return core_with_entry(start, state->str_headers, add_lacking(state, list, lacks));
 }
 
@@ -255,7 +263,7 @@ bool core_head_policies(core_state *state, PyObject *start, PyObject *asked, hr_
         !core_headers_open(asked, &asked_headers) || !settle(&headers, &policy))
         return false;
     const hr_policy_client client = {asked_host(&asked_headers), events_path};
-    PyObject *list = PySequence_List(headers.object);
+    PyObject *list = core_headers_list(headers.object);
     PyObject *nonce = PyBytes_FromStringAndSize(policy.nonce.data, (Py_ssize_t)policy.nonce.size);
     if (!nonce || !rewrite_all(list, &policy, client, &changed)) {
         Py_XDECREF(list);

@@ -392,7 +392,7 @@ static bool hide_header(core_state *state, PyObject *list, Py_ssize_t index)
 /* The headers that the app of a page may see: a list of its own. */
 static PyObject *page_headers(core_state *state, PyObject *object, uint64_t marked)
 {
-    PyObject *list = object ? PySequence_List(object) : PyList_New(0);
+    PyObject *list = core_headers_list(object);
     if (!list)
         return NULL;
     for (Py_ssize_t i = PyList_Size(list); i-- > 0;) {
@@ -455,10 +455,9 @@ static PyObject *call_wrapped(core_layer *layer, PyObject *args, PyObject *send,
     return PyObject_Call(layer->app, args, NULL);
 }
 
-static PyObject *call_page(core_layer *layer, PyObject *args, const page_request *request,
-                           PyObject *engine)
+static PyObject *call_page(core_layer *layer, PyObject *args, PyObject *scope,
+                           const page_request *request, PyObject *engine)
 {
-    PyObject *scope = PyTuple_GetItem(args, 0);
     /* Before the app reads anything: what is saved from here on is newer than the page. */
     const hr_cursor now = core_engine_now(engine);
     PyObject *send = core_send_new(layer->state, (PyObject *)layer, PyTuple_GetItem(args, 2), scope,
@@ -470,18 +469,18 @@ static PyObject *call_page(core_layer *layer, PyObject *args, const page_request
     return awaitable;
 }
 
-static PyObject *call_other(core_layer *layer, PyObject *args, const hr_request *request)
+static PyObject *call_other(core_layer *layer, PyObject *args, PyObject *scope,
+                            const hr_request *request)
 {
     PyObject *send = core_send_new(layer->state, (PyObject *)layer, PyTuple_GetItem(args, 2), NULL,
                                    request, (hr_cursor){0});
-    PyObject *awaitable = call_wrapped(layer, args, send, PyTuple_GetItem(args, 0));
+    PyObject *awaitable = call_wrapped(layer, args, send, scope);
     Py_XDECREF(send);
     return awaitable;
 }
 
-static PyObject *call_http(core_layer *layer, PyObject *args)
+static PyObject *call_http(core_layer *layer, PyObject *args, PyObject *scope)
 {
-    PyObject *scope = PyTuple_GetItem(args, 0);
     if (is_ours(layer, scope))
         return PyObject_Call(layer->endpoint, args, NULL);
     page_request request;
@@ -492,28 +491,29 @@ static PyObject *call_http(core_layer *layer, PyObject *args)
         return PyObject_Call(layer->app, args, NULL);
     PyObject *engine = started_engine(layer, scope);
     if (engine && may_be_page)
-        return call_page(layer, args, &request, engine);
+        return call_page(layer, args, scope, &request, engine);
     if (engine)
-        return call_other(layer, args, &request.request);
+        return call_other(layer, args, scope, &request.request);
     return PyObject_Call(layer->app, args, NULL);
 }
 
-static PyObject *call_lifespan(core_layer *layer, PyObject *args)
+static PyObject *call_lifespan(core_layer *layer, PyObject *args, PyObject *scope)
 {
-    return PyObject_CallFunctionObjArgs(layer->lifespan, layer->app, PyTuple_GetItem(args, 0),
+    return PyObject_CallFunctionObjArgs(layer->lifespan, layer->app, scope,
                                         PyTuple_GetItem(args, 1), PyTuple_GetItem(args, 2), NULL);
 }
 
 static PyObject *layer_call(PyObject *self, PyObject *args, PyObject *kwargs)
 {
     core_layer *layer = (core_layer *)self;
-    if (kwargs || PyTuple_Size(args) != 3 || !PyDict_Check(PyTuple_GetItem(args, 0)))
+    PyObject *scope = !kwargs && Py_SIZE(args) == 3 ? PyTuple_GetItem(args, 0) : NULL;
+    if (!scope || !core_is_dict(scope))
         return PyObject_Call(layer->app, args, kwargs);
-    PyObject *type = core_get(PyTuple_GetItem(args, 0), layer->state->str_type);
+    PyObject *type = core_get(scope, layer->state->str_type);
     if (core_equal(type, layer->state->str_http))
-        return call_http(layer, args);
+        return call_http(layer, args, scope);
     if (core_equal(type, layer->state->str_lifespan))
-        return call_lifespan(layer, args);
+        return call_lifespan(layer, args, scope);
     return PyObject_Call(layer->app, args, NULL);
 }
 

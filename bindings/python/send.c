@@ -20,15 +20,16 @@ typedef enum send_stage {
 typedef struct core_send {
     PyObject_HEAD core_state *state; /* lives as long as the type */
     PyObject *layer;
-    PyObject *inner;   /* the server's send */
-    PyObject *scope;   /* of the request; NULL from SEND_OTHER on */
-    PyObject *start;   /* held, or NULL */
-    PyObject *headers; /* a page's, once its policies are changed, or NULL */
-    PyObject *nonce;   /* with them */
-    bool no_worker;    /* with them */
-    PyObject *tail;    /* the end of the body so far, held, or NULL */
-    PyObject *args;    /* of the call under way, borrowed */
-    uint64_t sent;     /* bytes of the body that were forwarded, decoded */
+    PyObject *inner;    /* the server's send */
+    PyObject *scope;    /* of the request; NULL from SEND_OTHER on */
+    PyObject *start;    /* held, or NULL */
+    PyObject *headers;  /* a page's, once its policies are changed, or NULL */
+    PyObject *nonce;    /* with them */
+    bool no_worker;     /* with them */
+    PyObject *tail;     /* a message of the end of the body so far, held, or NULL */
+    PyObject *sequence; /* there while something is held: to send it takes no memory */
+    PyObject *args;     /* of the call under way, borrowed */
+    uint64_t sent;      /* bytes of the body that were forwarded, decoded */
     hr_cursor cursor;
     hr_request request;
     hr_response response;
@@ -54,6 +55,7 @@ PyObject *core_send_new(core_state *state, PyObject *layer, PyObject *inner, PyO
     send->nonce = NULL;
     send->no_worker = false;
     send->tail = NULL;
+    send->sequence = NULL;
     send->args = NULL;
     send->sent = 0;
     send->cursor = cursor;
@@ -75,6 +77,7 @@ static int send_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(send->headers);
     Py_VISIT(send->nonce);
     Py_VISIT(send->tail);
+    Py_VISIT(send->sequence);
     Py_VISIT(send->decoder.inflater);
     Py_VISIT(send->decoder.held);
     return 0;
@@ -90,6 +93,7 @@ static int send_clear(PyObject *self)
     Py_CLEAR(send->headers);
     Py_CLEAR(send->nonce);
     Py_CLEAR(send->tail);
+    Py_CLEAR(send->sequence);
     core_decoder_fini(&send->decoder);
     return 0;
 }
@@ -112,24 +116,22 @@ static PyObject *forward(core_send *send, PyObject *message)
     return PyObject_CallFunctionObjArgs(send->inner, message, NULL);
 }
 
+/* What sends these, `third` if it is there; nothing is held any more. */
+static PyObject *take_sequence(core_send *send, PyObject *first, PyObject *second, PyObject *third)
+{
+    PyObject *sequence = send->sequence;
+    send->sequence = NULL;
+    core_sequence_fill(sequence, first, second, third);
+    return sequence;
+}
+
 /* Gives up the search: what is held goes out as it came, then `message`, and all that follows; but
  * a body whose beginning went out decoded is decoded to its end. */
 static PyObject *pass_all(core_send *send, PyObject *message)
 {
     bool is_decoded = send->decoder.coding && !send->start;
-    PyObject *held = Py_XNewRef(send->start);
-    if (!held && send->tail) {
-        held = core_body_message(send->state, NULL, Py_NewRef(send->tail));
-        if (!held)
-            return NULL;
-    }
-    PyObject *sequence = NULL;
-    if (held) {
-        sequence = core_sequence_new(send->state, send->inner, held, message, NULL);
-        Py_DECREF(held);
-        if (!sequence)
-            return NULL;
-    }
+    PyObject *held = send->start ? send->start : send->tail;
+    PyObject *sequence = held ? take_sequence(send, held, message, NULL) : NULL;
     Py_CLEAR(send->start);
     Py_CLEAR(send->tail);
     if (!is_decoded)
@@ -195,13 +197,6 @@ static PyObject *head_start(core_send *send, PyObject *message)
     return forward_changed(send, start, message);
 }
 
-static bool is_head(core_send *send)
-{
-    hr_bytes method;
-    return core_text(core_get(send->scope, send->state->str_method), &method) && method.size == 4 &&
-           memcmp(method.data, "HEAD", 4) == 0;
-}
-
 static PyObject *send_start(core_send *send, PyObject *message)
 {
     bool has_policy;
@@ -222,8 +217,13 @@ static PyObject *send_start(core_send *send, PyObject *message)
     send->no_worker = policies.no_worker;
     if (policies.reason)
         return refuse(send, message, policies.reason);
-    if (is_head(send))
+    if (hr_request_is_head(&send->request))
         return page == HR_PAGE_YES ? head_start(send, message) : pass_all(send, message);
+    send->sequence = core_sequence_new(send->state, send->inner);
+    if (!send->sequence) {
+        PyErr_Clear();
+        return pass_all(send, message);
+    }
     core_decoder_init(&send->decoder, send->response.coding);
     hr_inject_init(&send->inject, page == HR_PAGE_YES);
     send->start = Py_NewRef(message);
@@ -259,11 +259,16 @@ static PyObject *splice(hr_bytes data, size_t place, hr_bytes tag, hr_cursor cur
     return out;
 }
 
+/* PySequence_GetSlice() would make an int for its end too. */
 static PyObject *view_from(PyObject *data, size_t place)
 {
-    PyObject *view = PyMemoryView_FromObject(data);
-    PyObject *rest = view ? PySequence_GetSlice(view, (Py_ssize_t)place, PY_SSIZE_T_MAX) : NULL;
+    PyObject *start = PyLong_FromSize_t(place);
+    PyObject *slice = start ? PySlice_New(start, NULL, NULL) : NULL;
+    PyObject *view = slice ? PyMemoryView_FromObject(data) : NULL;
+    PyObject *rest = view ? PyObject_GetItem(view, slice) : NULL;
     Py_XDECREF(view);
+    Py_XDECREF(slice);
+    Py_XDECREF(start);
     return rest;
 }
 
@@ -278,20 +283,16 @@ static PyObject *send_messages(core_send *send, PyObject *first, PyObject *secon
     if (send->start && !PyErr_Occurred())
         start =
             core_head_injected(send->state, send->start, send->headers, &send->response, length);
-    bool is_made = !PyErr_Occurred();
-    if (is_made && start)
-        awaitable = core_sequence_new(send->state, send->inner, start, first, second);
-    else if (is_made && second)
-        awaitable = core_sequence_new(send->state, send->inner, first, second, NULL);
-    is_made = !PyErr_Occurred();
-    PyErr_Clear();
-    if (is_made) {
+    if (PyErr_Occurred()) {
+        PyErr_Clear();
+    } else {
         if (start && send->headers)
             core_layer_note_policies(send->layer, send->scope, send->headers);
         Py_CLEAR(send->start);
         Py_CLEAR(send->tail);
-        if (!awaitable)
-            awaitable = forward(send, first);
+        awaitable = start    ? take_sequence(send, start, first, second)
+                    : second ? take_sequence(send, first, second, NULL)
+                             : forward(send, first);
     }
     Py_XDECREF(start);
     Py_XDECREF(first);
@@ -312,9 +313,7 @@ static PyObject *send_split(core_send *send, PyObject *message, PyObject *data, 
                             hr_bytes tag, core_length length)
 {
     core_state *state = send->state;
-    hr_bytes head = {0};
-    core_bytes(data, &head);
-    head.size = place;
+    const hr_bytes head = {core_bytes_of(data).data, place};
     PyObject *first = core_body_message(state, message, splice(head, place, tag, send->cursor));
     PyObject *second =
         first ? core_with_entry(message, state->str_body, view_from(data, place)) : NULL;
@@ -364,16 +363,21 @@ static PyObject *send_undecided(core_send *send, PyObject *message, PyObject *da
 {
     hr_bytes bytes = {0};
     core_bytes(data, &bytes);
-    PyObject *tail = PyBytes_FromStringAndSize(bytes.data + safe, (Py_ssize_t)(bytes.size - safe));
-    PyObject *body = tail ? PyBytes_FromStringAndSize(bytes.data, (Py_ssize_t)safe) : NULL;
+    PyObject *tail = core_body_message(
+        send->state, NULL,
+        PyBytes_FromStringAndSize(bytes.data + safe, (Py_ssize_t)(bytes.size - safe)));
+    PyObject *sequence = tail ? core_sequence_new(send->state, send->inner) : NULL;
+    PyObject *body = sequence ? PyBytes_FromStringAndSize(bytes.data, (Py_ssize_t)safe) : NULL;
     PyObject *awaitable = send_changed(send, message, body, (core_length){0});
     if (awaitable) {
         send->stage = SEND_SEARCH;
         send->sent += safe;
         send->tail = tail;
+        core_set(&send->sequence, sequence);
         return awaitable;
     }
     Py_XDECREF(tail);
+    Py_XDECREF(sequence);
     return NULL;
 }
 
@@ -404,7 +408,7 @@ static PyObject *read_body(core_send *send, PyObject *message, bool *more)
     PyObject *body = core_get(message, send->state->str_body);
     if (!body)
         return PyBytes_FromStringAndSize(NULL, 0);
-    if (PyBytes_Check(body))
+    if (core_is_bytes(body))
         return Py_NewRef(body);
     return PyByteArray_Check(body) || PyMemoryView_Check(body) ? PyBytes_FromObject(body) : NULL;
 }
@@ -414,7 +418,7 @@ static PyObject *join_tail(core_send *send, PyObject *chunk)
 {
     if (!send->tail)
         return chunk;
-    PyObject *joined = PySequence_Concat(send->tail, chunk);
+    PyObject *joined = PySequence_Concat(core_get(send->tail, send->state->str_body), chunk);
     Py_DECREF(chunk);
     return joined;
 }
@@ -471,7 +475,7 @@ static PyObject *search(core_send *send, PyObject *message, PyObject *data, hr_v
 
 static PyObject *send_body(core_send *send, PyObject *message)
 {
-    bool more;
+    bool more = false;
     hr_bytes bytes = {0};
     PyObject *chunk = decoded_body(send, message, &more);
     if (!chunk)
@@ -519,7 +523,7 @@ static PyObject *send_trailers(core_send *send, PyObject *message)
 static PyObject *send_message(core_send *send, PyObject *message)
 {
     core_state *state = send->state;
-    if (!PyDict_Check(message))
+    if (!core_is_dict(message))
         return pass_all(send, message);
     PyObject *type = core_get(message, state->str_type);
     switch (send->stage) {
@@ -552,7 +556,7 @@ static PyObject *send_call(PyObject *self, PyObject *args, PyObject *kwargs)
     core_send *send = (core_send *)self;
     if (send->stage == SEND_PASS)
         return PyObject_Call(send->inner, args, kwargs);
-    if (kwargs || PyTuple_Size(args) != 1) {
+    if (kwargs || Py_SIZE(args) != 1) {
         PyErr_SetString(PyExc_TypeError, "send() takes one message");
         return NULL;
     }

@@ -1,24 +1,33 @@
 #include "core.h"
 
 typedef struct core_sequence {
-    PyObject_HEAD PyObject *inner;
+    PyObject_HEAD core_state *state; /* lives as long as the type */
+    PyObject *inner;
     PyObject *messages[3]; /* NULL once handed to `inner` */
     PyObject *current;     /* what is being awaited, or NULL */
 } core_sequence;
 
-PyObject *core_sequence_new(core_state *state, PyObject *inner, PyObject *first, PyObject *second,
-                            PyObject *third)
+PyObject *core_sequence_new(core_state *state, PyObject *inner)
 {
     core_sequence *sequence = PyObject_GC_New(core_sequence, state->sequence_type);
     if (!sequence)
         return NULL;
+    sequence->state = state;
     sequence->inner = Py_NewRef(inner);
-    sequence->messages[0] = Py_NewRef(first);
-    sequence->messages[1] = Py_NewRef(second);
-    sequence->messages[2] = Py_XNewRef(third);
+    sequence->messages[0] = NULL;
+    sequence->messages[1] = NULL;
+    sequence->messages[2] = NULL;
     sequence->current = NULL;
     PyObject_GC_Track(sequence);
     return (PyObject *)sequence;
+}
+
+void core_sequence_fill(PyObject *self, PyObject *first, PyObject *second, PyObject *third)
+{
+    core_sequence *sequence = (core_sequence *)self;
+    sequence->messages[0] = Py_NewRef(first);
+    sequence->messages[1] = Py_NewRef(second);
+    sequence->messages[2] = Py_XNewRef(third);
 }
 
 static int sequence_traverse(PyObject *self, visitproc visit, void *arg)
@@ -82,7 +91,7 @@ static int sequence_advance(core_sequence *sequence)
     PyObject *awaitable = PyObject_CallFunctionObjArgs(inner, message, NULL);
     Py_DECREF(inner);
     Py_DECREF(message);
-    PyObject *iterator = await_iterator(core_state_of((PyObject *)sequence), awaitable);
+    PyObject *iterator = await_iterator(sequence->state, awaitable);
     if (!iterator)
         return -1;
     core_set(&sequence->current, iterator);
@@ -140,7 +149,7 @@ static PyObject *sequence_throw(PyObject *self, PyObject *args)
 {
     core_sequence *sequence = (core_sequence *)self;
     PyObject *current = sequence->current ? Py_NewRef(sequence->current) : NULL;
-    PyObject *method = current ? PyObject_GetAttr(current, core_state_of(self)->str_throw_) : NULL;
+    PyObject *method = current ? PyObject_GetAttr(current, sequence->state->str_throw_) : NULL;
     PyErr_Clear();
     if (!method) {
         Py_XDECREF(current);

@@ -2,21 +2,9 @@
 
 #include "core.h"
 
-bool core_bytes(PyObject *object, hr_bytes *out)
-{
-    char *data;
-    Py_ssize_t size;
-    /* The exact type first: in the limited API every other check is a call. */
-    if (!object || !(Py_IS_TYPE(object, &PyBytes_Type) || PyBytes_Check(object)) ||
-        PyBytes_AsStringAndSize(object, &data, &size) < 0)
-        return false;
-    *out = (hr_bytes){data, (size_t)size};
-    return true;
-}
-
 bool core_text(PyObject *object, hr_bytes *out)
 {
-    if (!object || !PyUnicode_Check(object))
+    if (!object || !core_is_text(object))
         return false;
     Py_ssize_t size;
     const char *data = PyUnicode_AsUTF8AndSize(object, &size);
@@ -65,38 +53,10 @@ PyObject *core_throw(PyObject *args)
     return NULL;
 }
 
-bool core_headers_open(PyObject *object, core_headers *out)
+PyObject *core_headers_list(PyObject *object)
 {
-    *out = (core_headers){0};
     if (!object)
-        return true;
-    if (PyList_Check(object)) {
-        *out = (core_headers){object, PyList_Size(object), true};
-        return true;
-    }
-    if (PyTuple_Check(object)) {
-        *out = (core_headers){object, PyTuple_Size(object), false};
-        return true;
-    }
-    return false;
-}
-
-static PyObject *item_of(PyObject *pair, Py_ssize_t index)
-{
-    /* The exact type first: in the limited API every other check is a call. */
-    if (Py_IS_TYPE(pair, &PyTuple_Type) || PyTuple_Check(pair))
-        return PyTuple_Size(pair) == 2 ? PyTuple_GetItem(pair, index) : NULL;
-    return PyList_Check(pair) && PyList_Size(pair) == 2 ? PyList_GetItem(pair, index) : NULL;
-}
-
-PyObject *core_headers_at(const core_headers *headers, Py_ssize_t index, hr_bytes *name)
-{
-    PyObject *pair = headers->is_list ? PyList_GetItem(headers->object, index)
-                                      : PyTuple_GetItem(headers->object, index);
-    return core_bytes(item_of(pair, 0), name) ? pair : NULL;
-}
-
-bool core_headers_value(PyObject *pair, hr_bytes *value)
-{
-    return core_bytes(item_of(pair, 1), value);
+        return PyList_New(0);
+    return Py_IS_TYPE(object, &PyList_Type) ? PyList_GetSlice(object, 0, Py_SIZE(object))
+                                            : PySequence_List(object);
 }
