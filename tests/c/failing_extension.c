@@ -1,8 +1,8 @@
 /*
  * To be preloaded into a Python that allocates with malloc(): makes one allocation of an extension
- * fail, and none of anybody else's. An allocation is the extension's if its code is nearer on the
- * stack than the interpreter's loop: so what CPython allocates for it counts, and what the Python
- * code allocates that it calls does not.
+ * fail, in the thread that asks or in every other, and none of anybody else's. An allocation is the
+ * extension's if its code is nearer on the stack than the interpreter's loop: so what CPython
+ * allocates for it counts, and what the Python code allocates that it calls does not.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -27,9 +27,9 @@ typedef struct range {
 static range extension, loop;
 static const char *extension_path;
 
-/* Of the thread that began; nothing else looks at them. */
+/* Of the thread that began, or else of the only other one; nobody else changes them. */
 static pthread_t thread;
-static bool is_on, is_looking;
+static bool is_elsewhere, is_on, is_looking;
 static size_t count, failing, live;
 static void *stack[DEPTH];
 static int depth;
@@ -40,7 +40,7 @@ void *__libc_realloc(void *memory, size_t size);
 void __libc_free(void *memory);
 
 PUBLIC bool failing_prepare(const char *path);
-PUBLIC void failing_begin(size_t index);
+PUBLIC void failing_begin(size_t index, bool elsewhere);
 PUBLIC size_t failing_end(void);
 PUBLIC size_t failing_live(void);
 PUBLIC bool failing_stack(char *out, size_t size);
@@ -91,9 +91,10 @@ bool failing_prepare(const char *path)
 
 /* One run. */
 
-void failing_begin(size_t index)
+void failing_begin(size_t index, bool elsewhere)
 {
     thread = pthread_self();
+    is_elsewhere = elsewhere;
     count = 0;
     failing = index;
     depth = 0;
@@ -145,7 +146,7 @@ static bool is_ours(void **frames, int size)
 static bool fails(void)
 {
     void *frames[DEPTH];
-    if (!is_on || is_looking || !pthread_equal(thread, pthread_self()))
+    if (!is_on || !pthread_equal(thread, pthread_self()) != is_elsewhere || is_looking)
         return false;
     is_looking = true;
     int size = backtrace(frames, DEPTH);

@@ -116,10 +116,10 @@ static void change_tree(struct scene *scene)
 
 static hr_status begin(struct run *run)
 {
-    static const char *const globs[] = {"*.excluded"};
+    static const char *const globs[] = {"*.excluded", "sub/deep/*.excluded"};
     uint32_t index;
     run->scene.options.exclude = globs;
-    run->scene.options.exclude_count = 1;
+    run->scene.options.exclude_count = 2;
     run->scene.options.on_batch = on_batch;
     run->scene.options.user = run;
     run->scene.options.on_note = NULL;

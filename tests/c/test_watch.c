@@ -72,6 +72,19 @@ int __wrap_inotify_init1(int flags)
     return __real_inotify_init1(flags);
 }
 
+static bool no_thread;
+
+int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
+                          void *user);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
+                          void *user);
+
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
+                          void *user)
+{
+    return no_thread ? EAGAIN : __real_pthread_create(thread, attributes, run, user);
+}
+
 /* ---- frame ---- */
 
 static int tear_down(void **state)
@@ -987,6 +1000,30 @@ static void test_what_is_no_root_is_refused(void **state)
     assert_null(none);
 }
 
+static void test_without_an_interval_there_is_one(void **state)
+{
+    struct scene *scene = *state;
+    scene->options.poll_interval_us = 0;
+    scene_start(scene);
+    put_file(scene, "root/a", "one");
+    assert_batch(scene, "+a");
+}
+
+static void test_without_a_thread_it_can_be_started_again(void **state)
+{
+    struct scene *scene = *state;
+    scene_root(scene, "root");
+    no_thread = true;
+    errno = 0;
+    const hr_status status = hr_watch_start(scene->watch);
+    no_thread = false;
+    assert_int_equal(status, HR_SYSTEM);
+    assert_int_equal(errno, EAGAIN);
+    scene_start(scene);
+    put_file(scene, "root/a", "one");
+    assert_batch(scene, "+a");
+}
+
 /* ---- many ---- */
 
 #define GIT                                                                                        \
@@ -1073,6 +1110,16 @@ static void test_lock_of_a_linked_work_tree_holds_the_batch(void **state)
     put_file(scene, "root/.git", "gitdir: ../repository/worktrees/root\n");
     scene_start(scene);
     assert_lock_holds(scene, "repository/worktrees/root/index.lock");
+}
+
+static void test_lock_of_a_work_tree_that_git_made_holds_the_batch(void **state)
+{
+    struct scene *scene = *state;
+    run_shell(scene, "git init -q repository && cd repository && " GIT
+                     "commit -q --allow-empty -m none && git worktree add -q ../root");
+    make_directory(scene, "root/sub");
+    scene_start(scene);
+    assert_lock_holds(scene, "repository/.git/worktrees/root/index.lock");
 }
 
 static long queue_limit(void)
@@ -1455,9 +1502,12 @@ int main(void)
         BOTH(file_below_two_roots_is_told_once),
         BOTH(inner_root_first_is_the_same),
         NATIVE(what_is_no_root_is_refused),
+        POLLED(without_an_interval_there_is_one),
+        NATIVE(without_a_thread_it_can_be_started_again),
         BOTH(checkout_is_one_batch),
         BOTH(lock_of_git_holds_the_batch),
         BOTH(lock_of_a_linked_work_tree_holds_the_batch),
+        BOTH(lock_of_a_work_tree_that_git_made_holds_the_batch),
         BOTH(overflow_loses_nothing),
         BOTH(writer_without_end_is_told_of_now_and_then),
         BOTH(what_has_no_watch_is_polled),
@@ -1473,5 +1523,6 @@ int main(void)
         NATIVE(waits_no_longer_than_told),
     };
     cmocka_set_test_filter(getenv("HR_TEST"));
+    cmocka_set_skip_filter(getenv("HR_SKIP"));
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

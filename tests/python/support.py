@@ -369,8 +369,13 @@ class Server:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        # It leads a session of its own, all of which Ctrl-C reaches; what is killed writes no
+        # counters of coverage.
         with suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)  # it leads a session of its own
+            os.killpg(self.process.pid, signal.SIGINT)
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(DEADLINE)
+            os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(DEADLINE)
         self._reader.join(DEADLINE)
         assert self.process.stdout is not None

@@ -29,6 +29,11 @@ def config(**options: Any) -> Config:
     return make_config(**chosen)
 
 
+class BytesPath(os.PathLike[bytes]):
+    def __fspath__(self) -> bytes:
+        return b"templates"
+
+
 BAD: list[tuple[str, Any, type[Exception], str]] = [
     ("on_change", "build", TypeError, "a function that takes a Batch"),
     ("on_change", 3, TypeError, "a function that takes a Batch"),
@@ -41,6 +46,7 @@ BAD: list[tuple[str, Any, type[Exception], str]] = [
     ("watch_dirs", [3], TypeError, "str or os.PathLike"),
     ("watch_dirs", [None], TypeError, "str or os.PathLike"),
     ("watch_dirs", [b"x"], TypeError, "str"),
+    ("watch_dirs", [BytesPath()], TypeError, "paths that are str"),
     ("watch_dirs", [""], ValueError, 'write "."'),
     ("watch_dirs", ["a\0b"], ValueError, "a\\x00b"),
     ("watch_dirs", [__file__], NotADirectoryError, "is a file"),

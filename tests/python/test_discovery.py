@@ -253,6 +253,21 @@ def linked(tmp_path: Path) -> tuple[str, str]:
     return str(real), str(link)
 
 
+class DjangoApp:
+    __module__ = "django.core.handlers.asgi"
+
+
+@pytest.mark.parametrize("url", [None, 3, "https://cdn.example/static/", "static/"])
+def test_what_django_leaves_to_another_host_has_no_address_here(
+    url: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = types.SimpleNamespace(STATIC_URL="/static/", STATICFILES_DIRS=[tmp_path])
+    monkeypatch.setitem(sys.modules, "django.conf", types.SimpleNamespace(settings=settings))
+    assert (str(tmp_path), "/static") in static_directories(DjangoApp())
+    settings.STATIC_URL = url
+    assert static_directories(DjangoApp()) == []
+
+
 def test_links_do_not_hide_an_address(tmp_path: Path) -> None:
     real, link = linked(tmp_path)
     assert addresses([(link, "/s")], [real]) == [(link, "/s"), (real, "/s")]

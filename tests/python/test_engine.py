@@ -144,6 +144,62 @@ def test_the_frame_of_a_shutdown(engine: _core.Engine) -> None:
     assert _core.heartbeat_frame().startswith(b":")
 
 
+def test_notes_that_nobody_takes_are_counted_and_the_first_kept(tmp_path: Path) -> None:
+    engine = make_engine(*(tmp_path / str(number) for number in range(300)))
+    engine.start()
+    assert engine.wait_ready(DEADLINE)
+    notes = [text for _, text in engine.take_notes()]
+    assert notes[0] == f"{tmp_path / '0'} does not exist: it is waited for"
+    assert len(notes) == 257
+    assert notes[256] == "45 messages of the watcher were lost"
+    assert engine.take_notes() == []
+    engine.stop()
+
+
+@pytest.mark.parametrize(
+    ("method", "arguments", "error"),
+    [
+        ("waiting", ("x",), ValueError),
+        ("waiting", (b"x",), ValueError),
+        ("tell", ("x",), ValueError),
+        ("tell", (None,), ValueError),
+        ("hello", (None,), TypeError),
+        ("hello", (None, "x"), TypeError),
+        ("wait_ready", ("x",), TypeError),
+        ("unsubscribe", ("x",), TypeError),
+    ],
+)
+def test_what_is_asked_wrongly_is_refused(
+    engine: _core.Engine, method: str, arguments: Any, error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        getattr(engine, method)(*arguments)
+
+
+def test_an_engine_is_not_stopped_under_who_waits_for_it(tmp_path: Path) -> None:
+    deadline = time.monotonic() + DEADLINE
+    refused = False
+    while not refused:  # the thread may not be there yet, or have been too late
+        assert time.monotonic() < deadline
+        engine = make_engine(tmp_path)
+        begins = threading.Event()
+
+        def wait(engine: _core.Engine = engine, begins: threading.Event = begins) -> None:
+            begins.set()
+            engine.wait_ready(0.2)
+
+        thread = threading.Thread(target=wait)
+        thread.start()
+        begins.wait(DEADLINE)
+        while thread.is_alive() and not refused:
+            try:
+                engine.stop()
+            except RuntimeError as error:
+                refused = "wait_ready() is under way" in str(error)
+        thread.join(DEADLINE)
+        engine.stop()
+
+
 def test_stats_name_their_figures(engine: _core.Engine, tmp_path: Path) -> None:
     stats = engine.stats()
     assert stats.ready is True
@@ -250,6 +306,8 @@ def test_a_file_of_the_client() -> None:
     assert etag.startswith(b'"')
     assert etag.endswith(b'"')
     assert _core.client_file(b"../client.js") is None
+    with pytest.raises(TypeError, match="bytes"):
+        _core.client_file("client.js")  # type: ignore[arg-type]
 
 
 def test_a_module_that_nobody_uses_is_freed() -> None:

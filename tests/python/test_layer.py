@@ -5,18 +5,22 @@ from __future__ import annotations
 import asyncio
 import copy
 import itertools
+import re
+import sys
 import types
-from collections.abc import Awaitable, Generator
+from collections.abc import Awaitable, Callable, Generator, Iterator
 from typing import Any
 
 import pytest
 from starlette.types import Message, Receive, Scope, Send
+from starlette_hot_reload import _core
 from starlette_hot_reload._core import client_file
 from support import (
     EVENTS_PATH,
     NAVIGATION,
     PAGE,
     TAG,
+    Exchange,
     LayerUnderTest,
     body,
     body_of,
@@ -136,7 +140,9 @@ def test_where_a_person_would_wonder_the_reason_is_told(layer: LayerUnderTest) -
         {"type": "http.response.start", "status": 200, "headers": [(b"a", b"b", b"c")]},
         {"type": "http.response.start", "status": 200, "headers": [("content-type", "text/html")]},
         {"type": "http.response.start", "status": 200, "headers": [b"ab"]},
+        {"type": "http.response.start", "status": 200, "headers": [(b"content-type", "text/html")]},
         {"type": "http.response.start", "status": "200", "headers": []},
+        {"type": "http.response.start", "status": 1000, "headers": []},
         {"type": "http.response.start", "status": 10**30, "headers": []},
         {"type": "http.response.start", "headers": []},
         {"type": "http.response.start", "status": 200},
@@ -147,9 +153,16 @@ def test_an_odd_start_gets_the_very_messages(layer: LayerUnderTest, odd: Message
     assert same(layer.send(*messages), *messages)
 
 
+class Undecided:
+    def __bool__(self) -> bool:
+        raise ZeroDivisionError
+
+
 @pytest.mark.parametrize(
     "odd",
     [
+        "text",
+        {"type": "http.response.body", "body": PAGE, "more_body": Undecided()},
         {"type": "http.response.body", "body": "text"},
         {"type": "http.response.body", "body": 7},
         {"type": "http.response.body", "body": [60, 104]},
@@ -159,7 +172,7 @@ def test_an_odd_start_gets_the_very_messages(layer: LayerUnderTest, odd: Message
         {"kind": "no type"},
     ],
 )
-def test_after_an_odd_message_all_pass_in_order(layer: LayerUnderTest, odd: Message) -> None:
+def test_after_an_odd_message_all_pass_in_order(layer: LayerUnderTest, odd: Any) -> None:
     messages = html(LENGTH), odd, body(PAGE)
     assert same(layer.send(*messages), *messages)
 
@@ -195,6 +208,85 @@ def test_an_odd_request_reaches_the_app_as_it_came(
     asyncio.run(wait(layer.wrap(app)(scope, no_receive, never)))
     assert seen[0] is scope
     assert seen[2] is never
+
+
+@pytest.mark.parametrize(
+    "change", [{"path": None}, {"path": b"/"}, {"path": 7}, {"path": "\ud800"}]
+)
+def test_an_odd_path_is_none_of_ours(layer: LayerUnderTest, change: dict[str, Any]) -> None:
+    sent = layer.send(html(), body(PAGE), scope={**http_scope(), **change})
+    assert TAG.search(body_of(sent))
+
+
+@pytest.mark.parametrize("root_path", [None, b"/a", 7])
+def test_an_odd_root_path_is_none(layer: LayerUnderTest, root_path: Any) -> None:
+    path = "/a" + EVENTS_PATH
+    sent = layer.send(html(), body(PAGE), scope=http_scope(path, NAVIGATION, root_path=root_path))
+    match = TAG.search(body_of(sent))
+    assert match
+    assert match["src"] == EVENTS_PATH.encode() + b"/client.js"
+
+
+def test_a_call_that_is_not_asgis_reaches_the_app_as_it_came(layer: LayerUnderTest) -> None:
+    calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
+
+    def app(*args: Any, **kwargs: Any) -> None:
+        calls.append((args, kwargs))
+
+    wrapped: Any = layer.wrap(app)  # type: ignore[arg-type]
+    scope = http_scope()
+    wrapped(scope)
+    wrapped(scope=scope, receive=no_receive, send=never)
+    wrapped("scope", no_receive, never)
+    assert calls == [
+        ((scope,), {}),
+        ((), {"scope": scope, "receive": no_receive, "send": never}),
+        (("scope", no_receive, never), {}),
+    ]
+
+
+@pytest.mark.parametrize(
+    "engine", ["no engine", None, ZeroDivisionError()], ids=["another", "none", "failing"]
+)
+def test_without_an_engine_a_page_is_as_the_app_sent_it(
+    engine: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unraisable: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda args: unraisable.append(args.exc_value))
+
+    def start(scope: Scope) -> Any:
+        if isinstance(engine, Exception):
+            raise engine
+        return engine
+
+    messages = html(), body(PAGE)
+    layer = _core.Layer(
+        sender(*messages),
+        events_path=EVENTS_PATH,
+        endpoint=never,
+        lifespan=never,
+        start=start,
+        warn=never,
+        note=never,
+        outermost=True,
+        morph=False,
+    )
+    assert same(run(layer, http_scope()), *messages)
+    assert unraisable == ([engine] if isinstance(engine, Exception) else [])
+
+
+def test_a_layer_checks_what_it_is_given(layer: LayerUnderTest) -> None:
+    with pytest.raises(TypeError):
+        _core.Layer(never)  # type: ignore[call-arg]
+    with pytest.raises(ValueError, match="invalid"):
+        layer.wrap(never, events_path="/\ud800")
+    wrapped = layer.wrap(never)
+    with pytest.raises(TypeError, match="Engine or None"):
+        wrapped.engine = 3  # type: ignore[assignment]
+    wrapped.engine = layer.engine
+    assert wrapped.engine is layer.engine
+    wrapped.engine = None
+    assert wrapped.engine is None
 
 
 # ---- a page ----------------------------------------------------------------------------------
@@ -278,6 +370,49 @@ def test_the_app_of_a_page_sees_no_validators_and_no_codings(layer: LayerUnderTe
     assert seen[0]["extensions"] == {"http.response.debug": {}}
 
 
+def test_of_many_headers_none_too_many_is_seen(layer: LayerUnderTest) -> None:
+    many = [(b"x-%d" % number, b"") for number in range(70)]
+    hidden = [(b"if-none-match", b'"1"'), (b"range", b"bytes=0-")]
+    exchange = Exchange()
+    scope = http_scope(headers=[*hidden, *many, *hidden, (b"accept-encoding", b"br"), *NAVIGATION])
+    layer.run(exchange.inside(sender(html(), body(PAGE))), scope)
+    assert exchange.seen["headers"] == [*many, (b"accept-encoding", b"identity"), *NAVIGATION]
+
+
+def change_headers(message: Message) -> None:
+    message["headers"] = 3
+
+
+def empty_headers(message: Message) -> None:
+    message["headers"].clear()
+
+
+def spoil_headers(message: Message) -> None:
+    message["headers"][:] = [3, (b"a",), (b"content-length", 7)]
+
+
+@pytest.mark.parametrize("change", [change_headers, empty_headers, spoil_headers])
+def test_what_becomes_of_a_start_after_it_was_sent_breaks_no_page(
+    layer: LayerUnderTest, change: Callable[[Message], None]
+) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        message = html(LENGTH)
+        await send(message)
+        change(message)
+        await send(body(PAGE))
+
+    sent = layer.run(app)
+    assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
+    assert TAG.sub(b"", body_of(sent)) == PAGE
+
+
+def test_odd_trailers_are_the_very_message(layer: LayerUnderTest) -> None:
+    odd = {"type": "http.response.trailers", "headers": 3}
+    sent = layer.send({**html(), "trailers": True}, body(PAGE), odd)
+    assert TAG.search(body_of(sent))
+    assert sent[-1] is odd
+
+
 @pytest.mark.parametrize("convert", [bytes, bytearray, memoryview])
 def test_every_kind_of_bytes_is_a_body(layer: LayerUnderTest, convert: Any) -> None:
     assert TAG.search(body_of(layer.send(html(), body(convert(PAGE)))))
@@ -319,6 +454,17 @@ def test_a_page_that_holds_the_tag_passes_untouched(layer: LayerUnderTest) -> No
     tagged = body_of(layer.send(html(), body(PAGE)))
     messages = html(), body(tagged)
     assert same(layer.send(*messages), *messages)
+
+
+@pytest.mark.parametrize("length", range(1, len(b'<script data-cursor="')))
+def test_a_page_that_ends_in_the_beginning_of_a_tag_gets_its_own(
+    layer: LayerUnderTest, length: int
+) -> None:
+    content = b"<!doctype html><html><head>" + b'<script data-cursor="'[:length]
+    for messages in ([body(content)], [body(content[:-1], True), body(content[-1:])]):
+        sent = body_of(layer.send(html(), *messages))
+        assert TAG.search(sent)
+        assert TAG.sub(b"", sent) == content
 
 
 def test_a_layer_in_a_layer_adds_nothing(layer: LayerUnderTest) -> None:
@@ -502,11 +648,98 @@ def test_the_scripts_address_holds_the_root_path(
     assert match["src"] == address
 
 
+# ---- policies --------------------------------------------------------------------------------
+
+STRICT = b"script-src 'strict-dynamic' 'sha256-x'"
+
+
+def policy(value: bytes) -> tuple[bytes, bytes]:
+    return b"content-security-policy", value
+
+
+def told_policy(sent: list[Message]) -> bytes:
+    return headers_of(sent[0])[b"content-security-policy"]
+
+
+def test_where_nothing_but_a_nonce_lets_it_run_the_tag_has_one(layer: LayerUnderTest) -> None:
+    nonces = set()
+    for _ in range(3):
+        sent = layer.send(html(policy(STRICT)), body(PAGE))
+        match = re.search(rb'<script data-cursor=[^>]* nonce="([^"]+)"></script>', body_of(sent))
+        assert match
+        assert told_policy(sent) == STRICT + b" 'nonce-" + match[1] + b"'"
+        nonces.add(match[1])
+    assert len(nonces) == 3
+    assert layer.notes
+
+
+def test_where_the_page_has_a_nonce_the_tag_takes_it(layer: LayerUnderTest) -> None:
+    own = b"script-src 'nonce-abc'"
+    sent = layer.send(html(policy(own)), body(PAGE))
+    assert b' nonce="abc"></script>' in body_of(sent)
+    assert told_policy(sent) == own
+    assert not layer.notes
+
+
+def test_where_no_worker_may_run_the_tag_says_so(layer: LayerUnderTest) -> None:
+    sent = layer.send(html(policy(b"worker-src 'none'")), body(PAGE))
+    assert b' data-share=""></script>' in body_of(sent)
+
+
+def test_a_page_in_a_sandbox_is_left_alone_and_told_of(layer: LayerUnderTest) -> None:
+    messages = html((b"cache-control", b"no-store"), policy(b"sandbox")), body(PAGE)
+    assert same(layer.send(*messages), *messages)
+    [(path, reason)] = layer.reasons
+    assert path == "/"
+    assert "sandbox" in reason
+
+
+@pytest.mark.parametrize(
+    "proxy", [b"via", b"forwarded", b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host"]
+)
+def test_behind_a_proxy_a_policy_names_no_host(layer: LayerUnderTest, proxy: bytes) -> None:
+    strict = html(policy(b"default-src 'none'"))
+    host = (b"host", b"localhost:8000")
+    straight = layer.send(
+        strict, body(PAGE), scope=http_scope(headers=[host, (b"sec-fetch-dest", b"document")])
+    )
+    assert b"localhost:8000" in told_policy(straight)
+    for headers in ([host, (proxy, b"x")], [(proxy, b"x"), host]):
+        scope = http_scope(headers=[*headers, (b"sec-fetch-dest", b"document")])
+        told = told_policy(layer.send(strict, body(PAGE), scope=scope))
+        assert told == b"default-src 'none'; script-src 'self'; connect-src 'self'"
+
+
 # ---- awaiting --------------------------------------------------------------------------------
 
 
 class Custom(Exception):
     pass
+
+
+def test_what_is_no_message_is_refused_as_by_a_server(layer: LayerUnderTest) -> None:
+    async def app(scope: Scope, receive: Receive, send: Any) -> None:
+        for call in (send, lambda: send(html(), html()), lambda: send(message=html())):
+            with pytest.raises(TypeError, match="one message"):
+                call()
+        await send(html())
+        await send(body(PAGE))
+
+    assert TAG.search(body_of(layer.run(app)))
+
+
+@pytest.mark.parametrize("failing", ["http.response.start", "http.response.body"])
+def test_what_a_server_raises_at_the_call_reaches_the_app(
+    layer: LayerUnderTest, failing: str
+) -> None:
+    def send(message: Message) -> Awaitable[None]:
+        if message["type"] == failing:
+            raise Custom
+        return asyncio.sleep(0)
+
+    sequence = collect(layer, send)
+    with pytest.raises(Custom):
+        asyncio.run(wait(sequence))
 
 
 def test_an_apps_exception_passes(layer: LayerUnderTest) -> None:
@@ -652,6 +885,50 @@ def test_a_sequence_that_is_closed_closes_what_it_awaits(layer: LayerUnderTest) 
     assert log == ["http.response.start"]
     with pytest.raises(StopIteration):
         sequence.send(None)
+
+
+class Plain:
+    """An awaitable whose iterator has nothing but a next."""
+
+    def __await__(self) -> Iterator[None]:
+        return iter([None])
+
+
+def test_a_sequence_is_closed_whatever_it_awaits(layer: LayerUnderTest) -> None:
+    begun = collect(layer, lambda message: Plain())
+    begun.send(None)
+    fresh, done = collect(layer, never), collect(layer, lambda message: Plain())
+    assert list(done) == [None, None]
+    for sequence in begun, fresh, done:
+        assert sequence.close() is None
+        assert list(sequence) == []
+
+
+def test_a_thrown_exception_ends_what_knows_no_throw(layer: LayerUnderTest) -> None:
+    sequence = collect(layer, lambda message: Plain())
+    sequence.send(None)
+    with pytest.raises(TypeError):
+        sequence.throw()
+    with pytest.raises(Custom):
+        sequence.throw(Custom)
+
+
+def test_who_awaits_on_after_an_exception_is_driven_on(layer: LayerUnderTest) -> None:
+    sent: list[str] = []
+
+    async def inner(message: Message) -> None:
+        try:
+            await suspend()
+        except Custom:
+            await suspend()
+        sent.append(message["type"])
+
+    sequence = collect(layer, inner)
+    sequence.send(None)
+    assert sequence.throw(Custom) is None
+    assert sent == []
+    assert list(sequence) == [None]
+    assert sent == ["http.response.start", "http.response.body"]
 
 
 @pytest.mark.parametrize("thrown", [(Custom,), (Custom("x"),), (Custom, "x"), (Custom, None, None)])

@@ -9,8 +9,10 @@ from __future__ import annotations
 import ctypes
 import gc
 import gzip
+import importlib.util
 import itertools
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -28,7 +30,6 @@ from support import (
     DEADLINE,
     NAVIGATION,
     PAGE,
-    TAG,
     LayerUnderTest,
     body,
     body_of,
@@ -36,12 +37,14 @@ from support import (
     html,
     http_scope,
     make_engine,
+    never,
     start,
 )
 
 ROOT = Path(__file__).resolve().parents[2]
 LIBRARY = ROOT / "build" / "c" / "tests" / "c" / "failing_extension.so"
 NEVER = (1 << 64) - 1
+TAG = re.compile(rb'<script data-cursor="[0-9a-f.]{33}"(?: [a-z-]+="[^"]*")*></script>')
 REPEATED = 10
 CLEAR_CACHES = getattr(sys, "_clear_internal_caches", None) or sys._clear_type_cache
 
@@ -51,12 +54,19 @@ GZIP = gzip.compress(PAGE)
 CODED = html((b"content-encoding", b"gzip"), (b"content-length", b"%d" % len(GZIP)), ETAG)
 CODED_PART = html((b"content-encoding", b"gzip"), ETAG)
 POLICY = (b"content-security-policy", b"default-src 'none'; script-src 'sha256-x'")
+NONCE = (b"content-security-policy", b"script-src 'strict-dynamic' 'sha256-x'")
 LARGE = PAGE + bytes(1 << 20)
 LAN = [(b"host", b"192.0.2.1"), (b"accept", b"text/html,*/*;q=0.8")]
 FETCH = [(b"sec-fetch-dest", b"empty")]
 ROOTED = http_scope("/ä b", [*NAVIGATION, (b"accept-encoding", b"gzip"), (b"range", b"x")])
 ROOTED |= {"root_path": "/a ü", "extensions": {"http.response.pathsend": {}}}
 TRAILERS = {"type": "http.response.trailers", "headers": [(b"digest", b"x")]}
+OTHER = {"type": "something.new"}
+# Into a dict of five entries, and of ten, no other goes without memory.
+FULL_BODY = {"type": "http.response.body", "body": LARGE, "a": 1, "b": 2, "c": 3}
+FULL_END = {"type": "http.response.body", "a": 1, "b": 2, "c": 3, "d": 4}
+UNREAD = {"raw_path", "client"}
+FULL_SCOPE = {name: value for name, value in http_scope().items() if name not in UNREAD}
 
 
 def pieces(content: bytes, *cuts: int) -> list[Message]:
@@ -88,6 +98,13 @@ CASES = {
     "coded page with a policy": Case(
         [{**CODED, "headers": [*CODED["headers"], POLICY]}, *pieces(GZIP, 40)]
     ),
+    "page with a nonce": Case([html(LENGTH, NONCE), body(PAGE)]),
+    "page in full dicts": Case([html(ETAG), FULL_BODY], FULL_SCOPE),
+    "page cut off in a full dict": Case([html(), body(PAGE[:24], True), FULL_END]),
+    "page behind another message": Case([html(ETAG), OTHER, body(PAGE)]),
+    "page around another message": Case(
+        [html(ETAG), body(PAGE[:24], True), OTHER, body(PAGE[24:])]
+    ),
     "head": Case([html(LENGTH, ETAG), body()], http_scope(method="HEAD")),
     "page on plain http": Case([html(LENGTH), *pieces(PAGE, 3, 40)], http_scope(headers=LAN)),
     "fragment": Case([html(ETAG), body(b"<li>")], http_scope(headers=LAN)),
@@ -107,8 +124,11 @@ CASES = {
 }
 
 
+WATCHER = "watcher"
 Call = Callable[[], object]
 CALLS = [
+    "import",
+    "layer",
     "new",
     "a life",
     "now",
@@ -136,6 +156,8 @@ def make_calls(directory: Path) -> dict[str, tuple[Call, Call | None]]:
     """Everything that can be asked, of an engine that has something to answer with. The answer is
     the same each time, unless there is something to be done before each time."""
     engine = make_engine(directory, served=[(os.fsencode(directory), b"/static")])
+    for number in range(300):  # more than an int that is there already
+        (directory / f"{number}.txt").touch()
     engine.start()
     assert engine.wait_ready(DEADLINE)
     start = engine.now()
@@ -147,6 +169,13 @@ def make_calls(directory: Path) -> dict[str, tuple[Call, Call | None]]:
         end = time.monotonic() + DEADLINE
         while not is_there():
             assert time.monotonic() < end
+
+    def load() -> None:
+        spec = importlib.util.spec_from_file_location(_core.__name__, _core.__file__)
+        assert spec is not None
+        assert spec.loader is not None
+        with suppress(SystemError):  # CPython 3.11 may forget to say that it could make no type
+            spec.loader.exec_module(importlib.util.module_from_spec(spec))
 
     def new() -> None:
         _core.Engine(
@@ -193,7 +222,10 @@ def make_calls(directory: Path) -> dict[str, tuple[Call, Call | None]]:
     other = make_engine(directory)
     other.start()
     assert other.wait_ready(DEADLINE)
+    under = LayerUnderTest(engine)
     return {
+        "import": (load, None),
+        "layer": (lambda: under.wrap(never).app, None),
         "new": (new, None),
         "a life": (live, None),
         "now": (lambda: len(engine.now()), None),
@@ -233,8 +265,10 @@ class Failing:
         assert self._library.failing_prepare(self._path), "no _core, or no loop of the interpreter"
 
     @contextmanager
-    def at(self, index: int) -> Iterator[None]:
-        self._library.failing_begin(ctypes.c_size_t(index))
+    def at(self, index: int, elsewhere: bool = False) -> Iterator[None]:
+        """`elsewhere`: in every other thread."""
+        gc.collect()  # what the interpreter keeps for the next object is no allocation
+        self._library.failing_begin(ctypes.c_size_t(index), ctypes.c_bool(elsewhere))
         try:
             yield
         finally:
@@ -323,7 +357,8 @@ def fault(case: Case, app: App) -> str | None:
     expected = shown(said)
     if shown(sent) != expected and not (case.is_broken and expected.startswith(shown(sent))):
         return f"another body: {shown(sent)[:200]!r}"
-    ends = [message.get("more_body", False) for message in sent if "body" in message]
+    bodies = [message for message in sent if message["type"] == "http.response.body"]
+    ends = [message.get("more_body", False) for message in bodies]
     if ends[-1:] != [False] or not all(ends[:-1]):
         return f"an end in another place: {ends}"
     has_tag = TAG.search(body_of(sent)) is not None
@@ -331,7 +366,7 @@ def fault(case: Case, app: App) -> str | None:
         return "a tag under the head of another response"
     if not has_tag and len(ends) == 1 and TAG.search(body_of(app.right)):
         return "a head for a tag that is not there"
-    if has_tag and headers.get(POLICY[0]) == POLICY[1]:
+    if has_tag and (POLICY[0], headers.get(POLICY[0])) in (POLICY, NONCE):
         return "a tag that the policy does not let run"
     return None
 
@@ -415,6 +450,27 @@ class Run:
         print(f"{name}: {index} allocations", flush=True)
 
 
+def watch(directory: Path, failing: Failing) -> int:
+    """A save is told, whichever allocation of the watcher's thread fails, for its note as well."""
+    engine = make_engine(directory)
+    engine.start()
+    assert engine.wait_ready(DEADLINE)
+    for index in itertools.count():
+        cursor, end = engine.now(), time.monotonic() + DEADLINE
+        with failing.at(index, elsewhere=True):
+            (directory / "file").write_text(f"{index:>{index + 1}}")
+            while not engine.since(cursor)[0]:
+                if time.monotonic() > end:
+                    print(f"FAULT watcher, allocation {index}: not told\n{failing.stack()}")
+                    return 1
+        if not failing.stack():
+            print(f"watcher: {index} allocations", flush=True)
+            return 0 if index else 1
+        engine.take_notes()
+        engine.take_batches()
+    raise AssertionError
+
+
 def main() -> int:
     gc.disable()  # so that the same request allocates the same
     gc.freeze()
@@ -428,6 +484,9 @@ def main() -> int:
         for name in sys.argv[1:] or CALLS:
             if name in calls:
                 run.call(name, *calls[name])
+    if WATCHER in sys.argv[1:]:
+        with tempfile.TemporaryDirectory() as directory:
+            run.faults += watch(Path(directory), run.failing)
     return min(run.faults, 1)
 
 
@@ -452,6 +511,10 @@ def test_a_page_arrives_though_there_is_no_memory_for_its_tag() -> None:
 
 def test_what_can_be_called_can_be_called_without_memory() -> None:
     run_alone(*CALLS)
+
+
+def test_what_the_watcher_finds_is_told_though_there_is_no_memory_for_its_note() -> None:
+    run_alone(WATCHER)
 
 
 if __name__ == "__main__":

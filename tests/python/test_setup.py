@@ -16,7 +16,8 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
-from starlette.routing import Route, Router
+from starlette.routing import Mount, Route, Router
+from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette_hot_reload import HotReload, HotReloadMiddleware, __all__, hot_reload
 from starlette_hot_reload._core import Layer
@@ -344,6 +345,43 @@ def test_why_a_page_is_not_injected_is_said_once(
     assert len([record for record in caplog.records if record.levelname == "WARNING"]) == 1
 
 
+def test_what_a_policy_has_become_is_said_at_debug(
+    options: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    async def strict(request: Request) -> HTMLResponse:
+        return HTMLResponse(PAGE, headers={"Content-Security-Policy": "default-src 'none'"})
+
+    app = Starlette(debug=True, routes=[Route("/", strict)])
+    HotReload(**options).setup(app)
+    caplog.set_level("INFO", "starlette_hot_reload")
+    run(app, http_scope())
+    assert "has this" not in caplog.text
+    other = Starlette(debug=True, routes=[Route("/", strict)])
+    HotReload(**options).setup(other)
+    caplog.set_level("DEBUG", "starlette_hot_reload")
+    run(other, http_scope())
+    run(other, http_scope())
+    lines = [one.getMessage() for one in caplog.records if "has this" in one.getMessage()]
+    assert lines == [
+        "'/' has this content-security-policy now: default-src 'none'; "
+        "script-src localhost/__starlette_hot_reload/; connect-src localhost/__starlette_hot_reload"
+    ]
+
+
+def test_the_whole_machine_is_not_watched_unless_it_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.chdir("/")
+    static = Mount("/static", StaticFiles(directory=tmp_path))
+    app = Starlette(debug=True, routes=[*ROUTES, static])
+    HotReload().setup(app)
+    with caplog.at_level("INFO", "starlette_hot_reload"):
+        assert TAG.search(body_of(run(app, http_scope())))
+    assert "The working directory is /, which is not watched: pass watch_dirs" in caplog.text
+    runtime = app.middleware_stack.engine  # type: ignore[union-attr]
+    assert len(runtime.roots()) == 1
+
+
 def test_a_start_that_fails_leaves_the_app_working(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -352,6 +390,9 @@ def test_a_start_that_fails_leaves_the_app_working(
     (tmp_path / "later").write_text("a file after all")
     assert run(app, http_scope())[1]["body"] == PAGE
     assert run(app, http_scope())[1]["body"] == PAGE
+    answer = run(app, http_scope(EVENTS_PATH))
+    assert answer[0]["status"] == 503
+    assert b"the log says why" in body_of(answer)
     assert len([record for record in caplog.records if record.levelname == "WARNING"]) == 1
 
 

@@ -373,6 +373,23 @@ def test_facts_are_there_when_hot_reload_is_off(app: Layer, monkeypatch: Any) ->
     in_life(app, main)
 
 
+@pytest.mark.parametrize(
+    ("hows", "state"),
+    [
+        (["native", "native"], "native"),
+        (["native", "within", "waiting"], "native"),
+        (["polling", "polling"], "polling"),
+        (["native", "polling"], "mixed"),
+        (["unwatched"], "mixed"),
+        (["waiting"], "native"),
+    ],
+)
+def test_the_state_is_what_all_roots_have_in_common(hows: list[str], state: str) -> None:
+    roots = [{"how": how} for how in hows]
+    assert _status._state(roots, runs=True, ready=True) == state
+    assert _status._state(roots, runs=True, ready=False) == "starting"
+
+
 def test_facts_are_only_read(app: Layer) -> None:
     async def main() -> None:
         assert (await ask(app, FACTS, method="POST"))[0] == 405
