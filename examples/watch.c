@@ -53,7 +53,7 @@ int main(int argc, char **argv)
         sigemptyset(&interrupts);
         sigaddset(&interrupts, SIGINT);
         sigaddset(&interrupts, SIGTERM);
-        sigprocmask(SIG_BLOCK, &interrupts, NULL);
+        pthread_sigmask(SIG_BLOCK, &interrupts, NULL);
         sigwait(&interrupts, &signal);
     }
     hr_watch_free(watch);

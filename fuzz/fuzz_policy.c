@@ -93,7 +93,7 @@ static struct list split(struct span text, char separator)
 
 static bool is(struct span span, const char *text)
 {
-    return span.size == strlen(text) && strncasecmp(span.at, text, span.size) == 0;
+    return span.at && span.size == strlen(text) && strncasecmp(span.at, text, span.size) == 0;
 }
 
 static bool same(struct span a, struct span b)
@@ -103,14 +103,13 @@ static bool same(struct span a, struct span b)
 
 /* One policy: the words of each directive, the name first. */
 struct policy {
-    struct span text;
     struct list texts;
     struct list *directives;
 };
 
 static struct policy read_policy(struct span text)
 {
-    struct policy policy = {.text = text, .texts = split(text, ';')};
+    struct policy policy = {.texts = split(text, ';')};
     policy.directives = calloc(policy.texts.count + 1, sizeof *policy.directives);
     CHECK(policy.directives);
     for (size_t i = 0; i < policy.texts.count; i++)

@@ -135,6 +135,8 @@ void hr_inject_init(hr_inject *inject, bool certain)
     *inject = (hr_inject){.state = START, .flags = certain ? DOCUMENT : 0};
 }
 
+/* A case a state, as in the standard. */
+/* NOLINTNEXTLINE(readability-function-cognitive-complexity) */
 hr_verdict hr_inject_feed(hr_inject *inject, hr_bytes chunk)
 {
     if (inject->state >= INSERT)

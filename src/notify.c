@@ -32,7 +32,7 @@ void hr_notify_open(hr_watch *watch)
         hr_watch_note(watch, HR_LEVEL_WARNING,
                       "the kernel grants no inotify instance (%s): %s; raise "
                       "fs.inotify.max_user_instances or close other watchers",
-                      strerror(errno),
+                      strerror(errno), /* NOLINT(concurrency-mt-unsafe): a known one is constant */
                       watch->options.polling == HR_POLLING_NEVER
                           ? "nothing is watched, as polling is switched off"
                           : "all directories are polled");

@@ -199,7 +199,8 @@ static void note_unopened(hr_watch *watch, const char *path)
     hr_watch_note(watch, HR_LEVEL_WARNING,
                   "no file descriptor is left to read %s (%s): raise the limit (ulimit -n); it is "
                   "tried again",
-                  path, strerror(errno));
+                  path,
+                  strerror(errno)); /* NOLINT(concurrency-mt-unsafe): a known one is constant */
 }
 
 static void read_directory(hr_watch *watch, hr_node *directory, bool deep)

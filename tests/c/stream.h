@@ -32,7 +32,9 @@ static inline void event_field(struct event *event, const char *line, size_t siz
     } else if (name == 2 && memcmp(line, "id", 2) == 0) {
         snprintf(event->id, sizeof event->id, "%.*s", (int)length, value);
     } else if (name == 5 && memcmp(line, "retry", 5) == 0) {
-        sscanf(value, "%ld", &event->retry);
+        char digits[24];
+        snprintf(digits, sizeof digits, "%.*s", (int)length, value);
+        sscanf(digits, "%ld", &event->retry);
     } else if (name == 4 && memcmp(line, "data", 4) == 0 &&
                event->data_size + length + 1 < sizeof event->data) {
         if (event->data_lines++)

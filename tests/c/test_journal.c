@@ -65,6 +65,7 @@ static void write_words(const hr_batch *batch, char *out, size_t size)
 {
     hr_change *sorted = reallocarray(NULL, batch->count + 1, sizeof *sorted);
     size_t end = 0;
+    assert_non_null(sorted);
     *out = '\0';
     memcpy(sorted, batch->changes, batch->count * sizeof *sorted);
     qsort(sorted, batch->count, sizeof *sorted, compare_changes);

@@ -50,6 +50,14 @@ static int compare_words(const void *left, const void *right)
     return order ? order : *a - *b;
 }
 
+static char **with_word(char **list, size_t count, char *word)
+{
+    char **grown = reallocarray(list, count + 1, sizeof *list);
+    assert_non_null(grown);
+    grown[count] = word;
+    return grown;
+}
+
 const char *words_sorted(struct words *words)
 {
     if (!words->text)
@@ -58,8 +66,7 @@ const char *words_sorted(struct words *words)
     char **list = NULL, *rest = NULL;
     struct words sorted = {0};
     for (char *word = strtok_r(words->text, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
-        list = reallocarray(list, count + 1, sizeof *list);
-        list[count++] = word;
+        list = with_word(list, count++, word);
     }
     if (count)
         qsort(list, count, sizeof *list, compare_words);
@@ -289,8 +296,7 @@ static struct sum add_up(struct words *all)
     size_t count = 0;
     char **list = NULL, *rest = NULL;
     for (char *word = strtok_r(all->text, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
-        list = reallocarray(list, count + 1, sizeof *list);
-        list[count++] = word;
+        list = with_word(list, count++, word);
     }
     if (count)
         qsort(list, count, sizeof *list, compare_in_order);
