@@ -5,6 +5,8 @@ VENV   := .venv
 BIN    := $(CURDIR)/$(VENV)/bin
 TIME   ?= 60
 export PATH := $(BIN):$(PATH)
+# Ninja would look there for the jobs of this make, which it cannot reach.
+unexport MAKEFLAGS
 
 ENGINE  := $(shell find include src bindings client/src tools -type f 2>/dev/null) \
            client/build.mjs client/package.json meson.build meson.options \
@@ -12,18 +14,22 @@ ENGINE  := $(shell find include src bindings client/src tools -type f 2>/dev/nul
 PACKAGE := $(shell find python -type f -not -name '*.pyc' 2>/dev/null) pyproject.toml README.md
 C_FILES := $(shell find include src bindings tests/c fuzz examples/*.c -name '*.[ch]' 2>/dev/null)
 
-.PHONY: help setup demo test test-c test-python test-client test-browser test-docs test-matrix \
-        test-wheel matrix coverage mutation soak picture bench lint fmt fuzz wheel cross clean
+.PHONY: help setup demo test ready suites test-c test-c-plain test-c-asan test-c-tsan \
+        test-python test-python-newest test-python-oldest test-client test-browser test-docs \
+        test-matrix test-wheel matrix coverage mutation analyse soak picture bench lint fmt fuzz \
+        wheel cross clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo 'make setup   install what is needed, build the package into $(VENV)'
 	@echo 'make demo    serve the example on http://127.0.0.1:8000'
-	@echo 'make test    run every suite: C (plain, ASan+UBSan, TSan), Python, client, browsers'
+	@echo 'make test    run every suite: C (plain, ASan+UBSan, TSan), Python, client, browsers,'
+	@echo '             documents, servers, wheel; make test-python and the like run one'
 	@echo 'make matrix  run every framework, server and loop on every Python there is'
 	@echo 'make coverage, make mutation   say what the tests run, and what they notice'
+	@echo 'make analyse look for mistakes with GCC -fanalyzer, clang-tidy, cppcheck and valgrind'
 	@echo 'make soak    kill, load and leak for a quarter of an hour'
-	@echo 'make bench   measure against what else one would use'
+	@echo 'make bench   measure against what else one would use; PARTS names some of the parts'
 	@echo 'make lint    check formats, types and warnings of both compilers'
 	@echo 'make fmt     format the sources'
 	@echo 'make fuzz    fuzz each target for TIME seconds (default $(TIME))'
@@ -32,22 +38,24 @@ help:
 	@echo 'make cross   build and test for aarch64 on another machine'
 	@echo 'make clean   remove everything that was built'
 
-# Set-up.
+# Set-up. Steps may run beside each other, but not two that install into the same place.
+
+PIP := flock $(VENV) $(BIN)/python -m pip install --quiet
 
 .make/system-%: tools/need
 	@mkdir -p .make
-	tools/need $*
+	flock .make tools/need $*
 	@touch $@
 
 .make/venv: pyproject.toml | .make/system-build
 	$(PYTHON) tools/check_python.py
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --group build --group demo 'starlette>=0.35'
+	$(PIP) --upgrade 'pip>=25.1'
+	$(PIP) --group build --group demo 'starlette>=0.35'
 	@touch $@
 
 .make/venv-%: .make/venv pyproject.toml
-	$(BIN)/python -m pip install --quiet --group $*
+	$(PIP) --group $*
 	@touch $@
 
 .make/client: client/package.json client/package-lock.json | .make/system-build
@@ -66,7 +74,7 @@ help:
 	rm -rf build/wheel
 	$(BIN)/python -m pip wheel --quiet --no-build-isolation --no-deps \
 	    -Cbuild-dir=build/python -w build/wheel .
-	$(BIN)/python -m pip install --quiet --no-deps --force-reinstall build/wheel/*.whl
+	$(PIP) --no-deps --force-reinstall build/wheel/*.whl
 	@touch $@
 
 # The oldest Starlette that pyproject.toml admits.
@@ -83,11 +91,24 @@ setup: .make/package
 demo: .make/package
 	cd examples/site && $(BIN)/python -m uvicorn main:app --reload --host 127.0.0.1 --port 8000
 
-# Tests.
+# Tests. The suites run beside each other, since they wait as much as they work, the longest first;
+# what two of them use is there before. Each prints all that it says when it is over.
 
-test: test-c test-python test-client test-browser test-docs test-matrix test-wheel
+BESIDE = $(MAKE) --no-print-directory --jobs=4 $(MAKEOVERRIDES)
+SUITES  := test-browser test-c-asan test-c-plain test-python-newest test-python-oldest test-c-tsan \
+           test-matrix test-docs test-wheel test-client
 
-MESON_TEST := meson test --print-errorlogs
+test:
+	@$(BESIDE) ready
+	@echo 'beside each other: $(SUITES)'
+	@$(BESIDE) --keep-going --output-sync=target suites
+
+ready: .make/package .make/venv-test .make/venv-frameworks .make/venv-wheel .make/browser \
+       .make/oldest .make/system-test .make/system-matrix .make/c
+
+suites: $(SUITES)
+
+MESON_TEST := meson test --print-errorlogs --num-processes 4
 
 build/c/build.ninja: .make/venv .make/client | .make/system-test
 	meson setup build/c --wipe 2>/dev/null || meson setup build/c
@@ -100,15 +121,29 @@ build/tsan/build.ninja: .make/venv .make/client | .make/system-test
 	meson setup build/tsan --wipe -Db_sanitize=thread -Db_lundef=false 2>/dev/null || \
 	meson setup build/tsan -Db_sanitize=thread -Db_lundef=false
 
-test-c: build/c/build.ninja build/asan/build.ninja build/tsan/build.ninja
-	$(MESON_TEST) -C build/c
+# Three suites use it, and two ninjas must not be in one directory.
+.make/c: build/c/build.ninja $(ENGINE) $(wildcard tests/c/* fuzz/*.c examples/*.c)
+	ninja -C build/c --quiet
+	@touch $@
+
+test-c: test-c-plain test-c-asan test-c-tsan
+
+test-c-plain: .make/c
+	$(MESON_TEST) -C build/c --no-rebuild
+
+test-c-asan: build/asan/build.ninja
 	$(MESON_TEST) -C build/asan
+
+test-c-tsan: build/tsan/build.ninja
 	$(MESON_TEST) -C build/tsan --suite threads
 
-test-python: .make/package .make/venv-test .make/venv-frameworks .make/oldest build/c/build.ninja
-	ninja -C build/c --quiet tests/c/failing_extension.so
-	$(OLDEST) -m pytest --ignore=tests/python/frameworks
+test-python: test-python-newest test-python-oldest
+
+test-python-newest: .make/package .make/venv-test .make/venv-frameworks .make/c
 	$(BIN)/python -m pytest
+
+test-python-oldest: .make/oldest .make/c
+	$(OLDEST) -m pytest --ignore=tests/python/frameworks
 
 # What README and docs show.
 test-docs: .make/package .make/venv-test .make/venv-frameworks .make/system-test .make/system-matrix
@@ -117,8 +152,7 @@ test-docs: .make/package .make/venv-test .make/venv-frameworks .make/system-test
 test-client: .make/client
 	cd client && npm test && npm run check
 
-test-browser: .make/package .make/venv-test .make/browser build/c/build.ninja
-	ninja -C build/c --quiet tests/c/inject_filter
+test-browser: .make/package .make/venv-test .make/browser .make/c
 	cd tests/browser && npm test
 
 # Real servers with other loops and frameworks.
@@ -130,9 +164,11 @@ test-wheel: wheel
 
 # The rest.
 
-coverage: .make/client build/c/build.ninja | .make/system-test
-	ninja -C build/c --quiet tests/c/failing_extension.so
+coverage: .make/client .make/c | .make/system-test
 	PYTHON=$(PYTHON) tools/coverage build/coverage
+
+analyse: .make/venv .make/client | .make/system-test .make/system-analyse
+	tools/analyse build/analyse
 
 mutation: .make/venv | .make/system-test
 	$(BIN)/python tools/mutate.py
@@ -169,7 +205,7 @@ bench: .make/package .make/system-bench .make/bench-pixels
 	.venv-bench/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
 	.venv-bench/bin/python -m pip install --quiet --group bench
 	.venv-bench/bin/python -m pip install --quiet --no-deps --force-reinstall build/wheel/*.whl
-	.venv-bench/bin/python bench/run.py --document
+	.venv-bench/bin/python bench/run.py --document $(PARTS)
 
 build/clang/build.ninja: .make/venv .make/client | .make/system-test .make/system-lint
 	CC=clang meson setup build/clang --wipe --werror 2>/dev/null || \

@@ -46,12 +46,13 @@ INTRODUCTION = """\
 
 `make bench` measures all of this, and writes this page. It took {minutes:.0f} minutes here; the
 machine should do nothing else meanwhile. It needs Linux, Chromium, Node, git, wrk and valgrind,
-which it installs on Debian or names. One part alone, the others kept:
+which it installs on Debian or names. Some parts alone, the others kept:
 
-    .venv-bench/bin/python bench/run.py --document PART
+```sh
+make bench PARTS=pixels
+```
 
-PART is one of
-{parts}.
+The parts are {parts}.
 The sentences, tables and pictures follow from what was measured; what a person has to say about
 it is marked as a note.
 """

@@ -39,6 +39,8 @@ everywhere((check) => {
       // Nothing is left to come: what is saved now is the third and last of all updates.
       writeColor(site, 3);
       await tab.styled('#text', red(3));
+      // A line may come after what it tells of.
+      await tab.says('[hot reload] swapped', 2);
       assert.equal(await tab.said('[hot reload] reload'), 1);
       assert.equal(await tab.said('[hot reload] swapped'), 2);
       assert.equal(await tab.documents(), 2);

@@ -182,10 +182,13 @@ export const scenario = (engine, files, run) => async (t) => {
     for (const tab of tabs)
       assert.deepEqual(await tab.errors(), [], 'nothing is thrown into the page');
   } catch (error) {
+    // A picture of a tab that is not in front may never be taken, and the test end by its timeout.
+    t.diagnostic(String(error));
     const name = `${engine.name}-${t.name}`.replace(/\W+/g, '-').slice(0, 80);
     for (const [index, tab] of tabs.entries()) {
       await tab.screenshot(`${name}-${index}`).catch(() => undefined);
       t.diagnostic(`console: ${JSON.stringify(await tab.lines())}`);
+      t.diagnostic(`documents: ${await tab.documents().catch(() => 'unknown')}`);
     }
     t.diagnostic(`server: ${site.output?.().slice(-3000)}`);
     throw error;

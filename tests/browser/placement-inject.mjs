@@ -1,7 +1,7 @@
 // The injector itself, through tests/c/inject_filter, which describes the exchange.
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, statSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { existsSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
@@ -11,20 +11,8 @@ export const LIMIT = 65_536;
 
 const UNTOUCHED = 0xffff_ffff_ffff_ffffn;
 
-/** The one that was built last: another may be left from an older build. */
-const findFilter = () => {
-  if (process.env.HOT_RELOAD_INJECT_FILTER) return process.env.HOT_RELOAD_INJECT_FILTER;
-  const build = join(root, 'build');
-  const directories = existsSync(build) ? readdirSync(build, { recursive: true }) : [];
-  const [newest] = directories
-    .filter((path) => path.endsWith(join('tests', 'c', 'inject_filter')))
-    .map((path) => join(build, path))
-    .sort((a, b) => statSync(b).mtimeMs - statSync(a).mtimeMs);
-  if (newest) return newest;
-  throw new Error(
-    'tests/c/inject_filter is not built: run `make test`, or name one in the variable HOT_RELOAD_INJECT_FILTER',
-  );
-};
+const FILTER =
+  process.env.HOT_RELOAD_INJECT_FILTER ?? resolve(root, 'build/c/tests/c/inject_filter');
 
 const pack = (datas) =>
   Buffer.concat(
@@ -36,8 +24,12 @@ const pack = (datas) =>
   );
 
 const run = (input, certain, piece) => {
+  if (!existsSync(FILTER))
+    throw new Error(
+      `${FILTER} is not built: run \`make test\`, or name one in the variable HOT_RELOAD_INJECT_FILTER`,
+    );
   const { stdout, status, error, stderr } = spawnSync(
-    findFilter(),
+    FILTER,
     [certain ? 'certain' : 'maybe', String(piece)],
     { input, maxBuffer: 1 << 26, timeout: 120_000 },
   );

@@ -1,15 +1,20 @@
 // A small Starlette site in a directory of its own, under a real uvicorn.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { dirname, join } from 'node:path';
+import { forkServer, runServer } from './servers.mjs';
 import { DEADLINE, until } from './until.mjs';
-
-const here = dirname(fileURLToPath(import.meta.url));
-const PYTHON = process.env.PYTHON ?? resolve(here, '../../.venv/bin/python');
 
 const given = new Set();
 
@@ -181,9 +186,12 @@ export class Site {
     return site;
   }
 
+  /** At one moment: who writes in place may be stopped while the file is empty, and be told of twice. */
   write(path, text) {
-    mkdirSync(dirname(join(this.root, path)), { recursive: true });
-    writeFileSync(join(this.root, path), text);
+    const draft = `${this.root}.draft`;
+    mkdirSync(dirname(this.path(path)), { recursive: true });
+    writeFileSync(draft, text);
+    renameSync(draft, this.path(path));
   }
 
   path(path) {
@@ -215,27 +223,19 @@ export class Site {
   }
 
   async start(...options) {
-    let output = '';
-    const level = ['--port', String(this.port), '--log-level', 'warning'];
-    this.child = spawn(PYTHON, ['-m', 'uvicorn', 'doorman:app', ...level, ...options], {
-      cwd: this.root,
-      // A module rewritten within a second must not be mistaken for its cached bytecode.
-      env: { ...process.env, PYTHONDONTWRITEBYTECODE: '1', PYTHONUNBUFFERED: '1' },
-    });
-    const child = this.child;
-    this.output = () => output;
-    child.stdout.on('data', (data) => (output += data));
-    child.stderr.on('data', (data) => (output += data));
-    child.ended = new Promise((done) =>
-      child.once('exit', (code, signal) => done({ code, signal })),
-    );
+    const log = `${this.root}.log`;
+    writeFileSync(log, '');
+    const given = ['doorman:app', '--port', String(this.port), '--log-level', 'warning', ...options];
+    this.child = await (options.length ? runServer : forkServer)(this.root, given, log);
+    const { child } = this;
+    this.output = () => readFileSync(log, 'utf8');
     try {
       await until('the server answers', async () => {
-        assert.equal(child.exitCode, null, output);
+        assert.equal(child.exitCode, null);
         return (await fetch(`${this.url}/static/site.css`)).ok;
       });
     } catch (error) {
-      throw new Error(`${error.message}\n${output}`);
+      throw new Error(`${error.message}\n${this.output()}`);
     }
   }
 
@@ -283,6 +283,7 @@ export class Site {
       await this.stop();
     } finally {
       rmSync(this.root, { recursive: true, force: true });
+      rmSync(`${this.root}.log`, { force: true });
     }
   }
 }

@@ -108,6 +108,14 @@ const badge = (tab, isThere) =>
     (await hasBadge(tab)) === isThere || (await tab.lines()),
   );
 
+/** What shows the badge is there: it is fetched once the page is connected. */
+const canTell = (tab) =>
+  until('the notice is fetched', () =>
+    tab.evaluate(() =>
+      performance.getEntriesByType('resource').some(({ name }) => name.includes('/notice.js')),
+    ),
+  );
+
 const scripted = {
   'templates/index.html': html('<p id="text">first</p><script src="/static/app.js"></script>'),
   'static/app.js': 'window.version = 1',
@@ -137,6 +145,7 @@ everywhere((check, engine) => {
 
   check('a server that goes away as a reload is due: it is waited for', scripted, async ({ site, open }) => {
     const tab = await open('/');
+    await canTell(tab);
     const script = site.hold('/static/app.js');
     site.write('static/app.js', 'window.version = 2');
     // What the page uses is asked for before the reload.
@@ -189,6 +198,7 @@ everywhere((check, engine) => {
   check('a proxy that answers 502 while the server restarts', {}, proxied(async ({ site, open, proxy }) => {
     const tab = await open();
     await tab.visit(proxy.url);
+    await canTell(tab);
     await site.stop('SIGKILL');
     await until('the stream was refused three times', () => proxy.refused >= 3);
     writeText(site, 'second');

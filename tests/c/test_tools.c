@@ -517,6 +517,7 @@ int main(void)
         BOTH(mount_within_a_root_comes_and_goes),
     };
     cmocka_set_test_filter(getenv("HR_TEST"));
+    cmocka_set_skip_filter(getenv("HR_SKIP"));
     if (getenv("HR_UPPER"))
         return cmocka_run_group_tests(on_overlay, NULL, NULL);
     if (getenv("HR_SOURCE"))

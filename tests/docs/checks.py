@@ -22,7 +22,8 @@ from uvicorn.main import main as uvicorn
 Check = Callable[[str, Path], None]
 """The text of the block, and a project of its own to work in."""
 
-_TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+_MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
+_TARGETS = set(re.findall(r"^([a-z-]+):", _MAKEFILE, re.MULTILINE))
 
 
 def _tool(name: str, package: str) -> str:
@@ -52,8 +53,12 @@ def shell(text: str, project: Path) -> None:
 
 
 def _make(arguments: list[str]) -> None:
-    for target in arguments:
-        assert target in _TARGETS, f"the Makefile has no target {target!r}"
+    for word in arguments:
+        name, is_variable, _ = word.partition("=")
+        if is_variable:
+            assert f"$({name})" in _MAKEFILE, f"the Makefile has no variable {name!r}"
+        else:
+            assert name in _TARGETS, f"the Makefile has no target {name!r}"
 
 
 def _uvicorn(arguments: list[str]) -> None:

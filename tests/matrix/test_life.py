@@ -37,14 +37,22 @@ def follow(server: Server, cursor: str, *, reload: bool) -> Stream:
     return stream
 
 
+def save(directory: Path, path: str, text: str) -> None:
+    """At one moment. A busy machine may stop who writes in place while the file is empty, and to
+    have told of that, too, is right."""
+    draft = directory.parent / "draft"
+    draft.write_text(text)
+    draft.replace(directory / path)
+
+
 def check_updates(case: Case, server: Server, directory: Path, stream: Stream) -> None:
-    (directory / "templates" / "part.html").write_text("<p>second</p>")
+    save(directory, "templates/part.html", "<p>second</p>")
     event = stream.event()
     assert event.data["type"] == "reload"
     assert event.data["files"] == ["templates/part.html"]
     assert "<p>second</p>" in server.page().text
 
-    (directory / "static" / "style.css").write_text("p { color: blue }")
+    save(directory, "static/style.css", "p { color: blue }")
     event = stream.event()
     assert event.data["type"] == "css"
     assert event.data["files"] == ["static/style.css"]
