@@ -20,7 +20,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { ROOTS = 3, SERVED = 12, CHANGES = 6, LENGTH = 256, TEXT = 4 * LENGTH };
+/* TEXT: an address is of two names at most, each byte of which may be coded as three. */
+enum { ROOTS = 3, SERVED = 12, CHANGES = 6, LENGTH = 256, TEXT = 12 * LENGTH };
 
 struct name {
     char text[TEXT];
@@ -155,7 +156,7 @@ static size_t addresses(const struct input *input, const hr_change *change,
 {
     const struct name path = absolute(input, change);
     size_t count = 0;
-    for (size_t length = TEXT; length--;) {
+    for (size_t length = LENGTH + 1; length--;) {
         for (size_t i = 0; i < input->served_count && count < HR_WIRE_ADDRESSES; i++) {
             const char *rest = below(&path, &input->directories[i]);
             if (!rest || input->directories[i].size != length)
