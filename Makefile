@@ -182,6 +182,7 @@ soak: .make/package .make/venv-test
 	$(BIN)/python tests/soak/load.py
 	$(BIN)/python -W error tests/python/isolated/leaks.py 1000000 100000
 	test -x $(ASAN_PYTHON) || $(PYTHON) -m venv build/asan-python
+	$(ASAN_PYTHON) -m pip install --quiet --upgrade 'pip>=25.1'
 	$(ASAN_PYTHON) -m pip install --quiet --group build --group test 'starlette>=0.35'
 	PATH=$(CURDIR)/build/asan-python/bin:$$PATH $(ASAN_PYTHON) -m pip install --quiet \
 	    --no-build-isolation --no-deps --force-reinstall -Cbuild-dir=build/asan-extension \
