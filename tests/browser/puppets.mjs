@@ -48,7 +48,8 @@ class PuppetPage {
     made.page.on('console', (message) => made.#lines.push(`${message.type()}: ${message.text()}`));
     made.page.on('pageerror', (error) => made.#errors.push(String(error)));
     made.page.on('framenavigated', (frame) => {
-      if (frame === made.page.mainFrame()) made.#documents++;
+      // A new tab may be told of late.
+      if (frame === made.page.mainFrame() && frame.url() !== 'about:blank') made.#documents++;
     });
     return made;
   }

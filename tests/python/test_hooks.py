@@ -19,6 +19,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 from starlette_hot_reload import Batch, Change, HotReload, HotReloadMiddleware, _hooks
+from starlette_hot_reload._core import Layer
 from starlette_hot_reload._hooks import ROUNDS, _batch
 from support import EVENTS_PATH, Connection, RunAsync, body_of, http_scope, never
 
@@ -73,6 +74,10 @@ def test_it_has_the_batch_before_the_browser_has(tmp_path: Path, run_async: RunA
         app = Starlette(debug=True, routes=[Mount("/s", StaticFiles(directory=tmp_path))])
         HotReload([tmp_path], on_change=on_change).setup(app)
         async with listening(app) as connection:
+            layer = app.middleware_stack
+            assert isinstance(layer, Layer)
+            assert layer.engine is not None
+            assert layer.engine.wait_ready(20)  # before, nobody knows that it was not there
             (tmp_path / "a b.css").write_text("x")
             await called.wait()
             assert updates(connection) == []

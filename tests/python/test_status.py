@@ -319,6 +319,8 @@ def test_a_batch_is_told_with_its_latency(app: Layer, tmp_path: Path) -> None:
 
     async def main() -> None:
         await facts_of(app)
+        assert app.engine is not None
+        assert app.engine.wait_ready(20)  # before, nobody knows that it was not there
         (tmp_path / hostile).write_text("x")
         facts = await facts_of(app)
         while not facts["batches"]:
