@@ -72,9 +72,11 @@ export class Tab {
   /** Waits until the client of the new document is connected. */
   async visit(url) {
     const before = await this.documents();
+    const connected = await this.said('[hot reload] connected');
     await this.go(url);
     await until(`${url} is there`, async () => (await this.documents()) > before);
-    await this.connected(await this.documents());
+    // Not once for each document: a page that changes its own address counts as one in Chromium.
+    await this.connected(connected + 1);
   }
 
   /** Of those beside each other, this one alone is looked at, until another is brought to the front. */

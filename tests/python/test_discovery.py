@@ -284,9 +284,14 @@ async def silence() -> Message:
 
 
 async def changes_of(
-    app: ASGIApp, roots: list[Path], save: Callable[[], object], root_path: str = ""
+    app: ASGIApp,
+    roots: list[Path],
+    save: Callable[[], object],
+    root_path: str = "",
+    count: int = 1,
 ) -> list[dict[str, Any]]:
-    """What the stream of a set-up of `app` says about `save`."""
+    """What the stream of a set-up of `app` says about `save`, until it said so much."""
+    changes: list[dict[str, Any]] = []
     runtime = Runtime(HotReload(roots)._config, app)
     async with runtime.running({"root_path": root_path}):
         engine = runtime.engine
@@ -299,9 +304,10 @@ async def changes_of(
             save()
             while True:
                 frame, cursor = engine.since(cursor)
-                if frame:
-                    data = next(line for line in frame.splitlines() if line.startswith(b"data:"))
-                    changes: list[dict[str, Any]] = json.loads(data[5:])["changes"]
+                for line in frame.splitlines():
+                    if line.startswith(b"data:"):
+                        changes += json.loads(line[5:])["changes"]
+                if len(changes) >= count:
                     return changes
                 await asyncio.wait_for(woken.wait(), DEADLINE)
                 woken = hub.woken
@@ -333,7 +339,7 @@ def test_the_address_of_a_change_gets_the_file(static: Path, prefix: str) -> Non
             (static / name).write_text(f"/* {name} */")
 
     async def main() -> None:
-        changes = await changes_of(app, [static], save)
+        changes = await changes_of(app, [static], save, count=len(ODD_NAMES))
         assert len(changes) == len(ODD_NAMES)
         for change in changes:
             url = change["url"]

@@ -181,11 +181,12 @@ def engines(directory: Path) -> None:
     for turn in range(3):
         for number in range(CONNECTIONS // 40):
             engine = make_engine(directory)
+            # Before it starts: what was saved a moment ago may be told of.
+            engine.hold(True)
             engine.start()
             assert engine.wait_ready(20)
             cursor = engine.now()
             engine.subscribe()
-            engine.hold(True)
             (directory / "file").write_text(f"{turn} {number}")
             while not (waiting := engine.waiting(None)):
                 pass
