@@ -1000,6 +1000,24 @@ static void test_what_is_no_root_is_refused(void **state)
     assert_null(none);
 }
 
+static void test_slashes_after_a_root_are_no_part_of_it(void **state)
+{
+    struct scene *scene = *state;
+    scene_root(scene, "root//");
+    scene_start(scene);
+    put_file(scene, "root/a", "one");
+    assert_batch(scene, "+a");
+}
+
+static void test_file_that_is_called_git_holds_nothing(void **state)
+{
+    struct scene *scene = *state;
+    put_file(scene, "root/.git", "no directory is named here\n");
+    scene_start(scene);
+    put_file(scene, "root/a", "one");
+    assert_batch(scene, "+a");
+}
+
 static void test_without_an_interval_there_is_one(void **state)
 {
     struct scene *scene = *state;
@@ -1502,6 +1520,8 @@ int main(void)
         BOTH(file_below_two_roots_is_told_once),
         BOTH(inner_root_first_is_the_same),
         NATIVE(what_is_no_root_is_refused),
+        BOTH(slashes_after_a_root_are_no_part_of_it),
+        BOTH(file_that_is_called_git_holds_nothing),
         POLLED(without_an_interval_there_is_one),
         NATIVE(without_a_thread_it_can_be_started_again),
         BOTH(checkout_is_one_batch),
