@@ -40,6 +40,10 @@ help:
 
 # Set-up. Steps may run beside each other, but not two that install into the same place.
 
+# A venv whose pip knows dependency groups.
+VENV_IN = (test -x $(1)/bin/python || $(PYTHON) -m venv $(1)) && \
+          $(1)/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+
 PIP := flock $(VENV) $(BIN)/python -m pip install --quiet
 
 .make/system-%: tools/need
@@ -49,8 +53,7 @@ PIP := flock $(VENV) $(BIN)/python -m pip install --quiet
 
 .make/venv: pyproject.toml | .make/system-build
 	$(PYTHON) tools/check_python.py
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(PIP) --upgrade 'pip>=25.1'
+	$(call VENV_IN,$(VENV))
 	$(PIP) --group build --group demo 'starlette>=0.35'
 	@touch $@
 
@@ -80,8 +83,7 @@ PIP := flock $(VENV) $(BIN)/python -m pip install --quiet
 # The oldest Starlette that pyproject.toml admits.
 OLDEST := build/oldest/bin/python
 .make/oldest: .make/package
-	test -x $(OLDEST) || $(PYTHON) -m venv build/oldest
-	$(OLDEST) -m pip install --quiet --upgrade 'pip>=25.1'
+	$(call VENV_IN,build/oldest)
 	$(OLDEST) -m pip install --quiet --group test 'starlette==0.35.0'
 	$(OLDEST) -m pip install --quiet --no-deps --force-reinstall build/wheel/*.whl
 	@touch $@
@@ -181,8 +183,7 @@ soak: .make/package .make/venv-test
 	$(BIN)/python tests/soak/kills.py 1000
 	$(BIN)/python tests/soak/load.py
 	$(BIN)/python -W error tests/python/isolated/leaks.py 1000000 100000
-	test -x $(ASAN_PYTHON) || $(PYTHON) -m venv build/asan-python
-	$(ASAN_PYTHON) -m pip install --quiet --upgrade 'pip>=25.1'
+	$(call VENV_IN,build/asan-python)
 	$(ASAN_PYTHON) -m pip install --quiet --group build --group test 'starlette>=0.35'
 	PATH=$(CURDIR)/build/asan-python/bin:$$PATH $(ASAN_PYTHON) -m pip install --quiet \
 	    --no-build-isolation --no-deps --force-reinstall -Cbuild-dir=build/asan-extension \
@@ -202,8 +203,7 @@ matrix: wheel .make/system-matrix
 	$(BIN)/python tests/matrix/run.py dist/*.whl
 
 bench: .make/package .make/system-bench .make/bench-pixels
-	test -x .venv-bench/bin/python || $(PYTHON) -m venv .venv-bench
-	.venv-bench/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(call VENV_IN,.venv-bench)
 	.venv-bench/bin/python -m pip install --quiet --group bench
 	.venv-bench/bin/python -m pip install --quiet --no-deps --force-reinstall build/wheel/*.whl
 	.venv-bench/bin/python bench/run.py --document $(PARTS)

@@ -408,8 +408,16 @@ typedef enum hr_page {
     HR_PAGE_YES = 2    /* a document */
 } hr_page;
 
-/* What the request says. In the caller's memory; fields private. Header names in any case. */
+typedef enum hr_method {
+    HR_METHOD_GET,
+    HR_METHOD_HEAD,
+    HR_METHOD_POST, /* its answer is not kept by a browser */
+    HR_METHOD_OTHER /* never a navigation */
+} hr_method;
+
+/* What the request says. In the caller's memory; `flags` is private. Header names in any case. */
 typedef struct hr_request {
+    hr_method method;
     uint32_t flags;
 } hr_request;
 
@@ -426,7 +434,6 @@ enum {
 void hr_request_init(hr_request *request, hr_bytes method);
 void hr_request_header(hr_request *request, hr_bytes name, hr_bytes value);
 hr_page hr_request_page(const hr_request *request);
-bool hr_request_is_head(const hr_request *request);
 
 /* Request headers that must not reach the app of a page that will be injected (validators, ranges),
  * and the one whose value becomes "identity" (Accept-Encoding). */

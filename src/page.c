@@ -22,32 +22,30 @@ static bool list_holds(hr_bytes list, hr_bytes text)
 /* Request. */
 
 enum request_flag {
-    METHOD_OTHER = 1 << 0,  /* neither GET, HEAD nor POST: never a navigation */
-    METHOD_POST = 1 << 1,   /* its answer is not kept by a browser */
-    DEST_DOCUMENT = 1 << 2, /* Sec-Fetch-Dest: document, iframe or frame */
-    DEST_EMPTY = 1 << 3,    /* Sec-Fetch-Dest: empty */
-    DEST_OTHER = 1 << 4,    /* Sec-Fetch-Dest: anything else */
-    MODE_NAVIGATE = 1 << 5, /* Sec-Fetch-Mode: navigate */
-    ACCEPT_HTML = 1 << 6,
-    FRAGMENT = 1 << 7, /* a script that asks for a part of a page, by its own word */
-    AHEAD = 1 << 8,    /* Sec-Purpose: prefetch, or prefetch;prerender */
-    METHOD_HEAD = 1 << 9,
+    DEST_DOCUMENT = 1 << 0, /* Sec-Fetch-Dest: document, iframe or frame */
+    DEST_EMPTY = 1 << 1,    /* Sec-Fetch-Dest: empty */
+    DEST_OTHER = 1 << 2,    /* Sec-Fetch-Dest: anything else */
+    MODE_NAVIGATE = 1 << 3, /* Sec-Fetch-Mode: navigate */
+    ACCEPT_HTML = 1 << 4,
+    FRAGMENT = 1 << 5, /* a script that asks for a part of a page, by its own word */
+    AHEAD = 1 << 6,    /* Sec-Purpose: prefetch, or prefetch;prerender */
 };
+
+/* RFC 9110, section 9.1: case matters. */
+static hr_method method_of(hr_bytes name)
+{
+    if (name.size == 3 && memcmp(name.data, "GET", 3) == 0)
+        return HR_METHOD_GET;
+    if (name.size == 4 && memcmp(name.data, "POST", 4) == 0)
+        return HR_METHOD_POST;
+    if (name.size == 4 && memcmp(name.data, "HEAD", 4) == 0)
+        return HR_METHOD_HEAD;
+    return HR_METHOD_OTHER;
+}
 
 void hr_request_init(hr_request *request, hr_bytes method)
 {
-    request->flags = 0;
-    if (method.size == 4 && memcmp(method.data, "POST", 4) == 0)
-        request->flags = METHOD_POST;
-    else if (method.size == 4 && memcmp(method.data, "HEAD", 4) == 0)
-        request->flags = METHOD_HEAD;
-    else if (!(method.size == 3 && memcmp(method.data, "GET", 3) == 0))
-        request->flags = METHOD_OTHER;
-}
-
-bool hr_request_is_head(const hr_request *request)
-{
-    return request->flags & METHOD_HEAD;
+    *request = (hr_request){.method = method_of(method)};
 }
 
 static uint32_t destination(hr_bytes value)
@@ -108,8 +106,7 @@ void hr_request_header(hr_request *request, hr_bytes name, hr_bytes value)
 hr_page hr_request_page(const hr_request *request)
 {
     const uint32_t flags = request->flags;
-
-    if (flags & (METHOD_OTHER | DEST_OTHER))
+    if (request->method == HR_METHOD_OTHER || flags & DEST_OTHER)
         return HR_PAGE_NO;
     /* No script can set Sec-Fetch-*, so they outweigh what a page's code may say. A service worker
      * that hands a navigation on makes its destination empty and keeps its mode. */
@@ -142,7 +139,7 @@ hr_header_action hr_request_header_action(hr_bytes name)
 /* Response. */
 
 enum response_flag {
-    NOT_KEPT = 1 << 0,  /* the request's method: see METHOD_POST and METHOD_OTHER */
+    NOT_KEPT = 1 << 0,  /* the request was neither GET nor HEAD */
     TYPE_SEEN = 1 << 1, /* any Content-Type */
     TYPE_HTML = 1 << 2,
     TYPE_XHTML = 1 << 3,
@@ -161,7 +158,8 @@ enum response_flag {
 void hr_response_init(hr_response *response, const hr_request *request, int status)
 {
     *response = (hr_response){
-        .flags = (request->flags & (METHOD_POST | METHOD_OTHER) ? NOT_KEPT : 0) |
+        .flags = (request->method == HR_METHOD_POST || request->method == HR_METHOD_OTHER ? NOT_KEPT
+                                                                                          : 0) |
                  (request->flags & AHEAD ? FETCHED_AHEAD : 0),
         .status = status,
         .page = hr_request_page(request),

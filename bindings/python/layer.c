@@ -331,7 +331,6 @@ static PyObject *started_engine(core_layer *layer, PyObject *scope)
 typedef struct page_request {
     hr_request request;
     uint64_t marked; /* which of the first headers the app of a page may not see as they are */
-    bool is_get;
 } page_request;
 
 /* false: it is not made as it should be. */
@@ -342,7 +341,6 @@ static bool read_request(core_state *state, PyObject *scope, page_request *out)
     if (!core_text(core_get(scope, state->str_method), &method) ||
         !core_headers_open(core_get(scope, state->str_headers), &headers))
         return false;
-    out->is_get = method.size == 3 && memcmp(method.data, "GET", 3) == 0;
     out->marked = 0;
     hr_request_init(&out->request, method);
     for (Py_ssize_t i = 0; i < headers.size; i++) {
@@ -487,7 +485,8 @@ static PyObject *call_http(core_layer *layer, PyObject *args, PyObject *scope)
     if (!read_request(layer->state, scope, &request))
         return PyObject_Call(layer->app, args, NULL);
     bool may_be_page = hr_request_page(&request.request) != HR_PAGE_NO;
-    if ((!may_be_page && !request.is_get) || core_get(scope, layer->state->str_mark))
+    bool is_get = request.request.method == HR_METHOD_GET;
+    if ((!may_be_page && !is_get) || core_get(scope, layer->state->str_mark))
         return PyObject_Call(layer->app, args, NULL);
     PyObject *engine = started_engine(layer, scope);
     if (engine && may_be_page)

@@ -217,7 +217,7 @@ static PyObject *send_start(core_send *send, PyObject *message)
     send->no_worker = policies.no_worker;
     if (policies.reason)
         return refuse(send, message, policies.reason);
-    if (hr_request_is_head(&send->request))
+    if (send->request.method == HR_METHOD_HEAD)
         return page == HR_PAGE_YES ? head_start(send, message) : pass_all(send, message);
     send->sequence = core_sequence_new(send->state, send->inner);
     if (!send->sequence) {
@@ -332,8 +332,7 @@ static send_stage stage_after(const core_send *send)
 static PyObject *send_tagged(core_send *send, PyObject *message, PyObject *data, size_t place,
                              bool more)
 {
-    hr_bytes bytes = {0};
-    core_bytes(data, &bytes);
+    const hr_bytes bytes = core_bytes_of(data);
     hr_buffer buffer = {0};
     PyObject *awaitable = NULL;
     hr_bytes nonce = {0};
@@ -361,8 +360,7 @@ static PyObject *send_tagged(core_send *send, PyObject *message, PyObject *data,
  * exception: no memory. */
 static PyObject *send_undecided(core_send *send, PyObject *message, PyObject *data, size_t safe)
 {
-    hr_bytes bytes = {0};
-    core_bytes(data, &bytes);
+    const hr_bytes bytes = core_bytes_of(data);
     PyObject *tail = core_body_message(
         send->state, NULL,
         PyBytes_FromStringAndSize(bytes.data + safe, (Py_ssize_t)(bytes.size - safe)));
@@ -452,8 +450,7 @@ static PyObject *decoded_body(core_send *send, PyObject *message, bool *more)
 static PyObject *search(core_send *send, PyObject *message, PyObject *data, hr_verdict verdict,
                         bool more)
 {
-    hr_bytes bytes = {0};
-    core_bytes(data, &bytes);
+    const hr_bytes bytes = core_bytes_of(data);
     uint64_t place = verdict == HR_INSERT ? send->inject.offset : send->inject.safe;
     if (verdict == HR_UNTOUCHED || place < send->sent || place - send->sent > bytes.size)
         return NULL;
@@ -476,12 +473,10 @@ static PyObject *search(core_send *send, PyObject *message, PyObject *data, hr_v
 static PyObject *send_body(core_send *send, PyObject *message)
 {
     bool more = false;
-    hr_bytes bytes = {0};
     PyObject *chunk = decoded_body(send, message, &more);
     if (!chunk)
         return PyErr_Occurred() ? NULL : pass_all(send, message);
-    core_bytes(chunk, &bytes);
-    hr_verdict verdict = hr_inject_feed(&send->inject, bytes);
+    hr_verdict verdict = hr_inject_feed(&send->inject, core_bytes_of(chunk));
     if (verdict == HR_UNDECIDED && !more)
         verdict = hr_inject_end(&send->inject);
 
