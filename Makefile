@@ -123,8 +123,8 @@ build/tsan/build.ninja: .make/venv .make/client | .make/system-test
 	meson setup build/tsan --wipe -Db_sanitize=thread -Db_lundef=false 2>/dev/null || \
 	meson setup build/tsan -Db_sanitize=thread -Db_lundef=false
 
-# Three suites use it, and two ninjas must not be in one directory.
-.make/c: build/c/build.ninja $(ENGINE) $(wildcard tests/c/* fuzz/*.c examples/*.c)
+# Four suites use it, and two ninjas must not be in one directory.
+.make/c: build/c/build.ninja $(ENGINE) $(wildcard tests/c/* fuzz/*.[ch] examples/*.c examples/meson.build)
 	ninja -C build/c --quiet
 	@touch $@
 

@@ -20,7 +20,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* TEXT: an address is of two names at most, each byte of which may be coded as three. */
+/* TEXT: an address is of three names, each byte of which may be coded as three, with slashes. */
 enum { ROOTS = 3, SERVED = 12, CHANGES = 6, LENGTH = 256, TEXT = 12 * LENGTH };
 
 struct name {

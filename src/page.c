@@ -157,10 +157,9 @@ enum response_flag {
 
 void hr_response_init(hr_response *response, const hr_request *request, int status)
 {
+    const bool kept = request->method == HR_METHOD_GET || request->method == HR_METHOD_HEAD;
     *response = (hr_response){
-        .flags = (request->method == HR_METHOD_POST || request->method == HR_METHOD_OTHER ? NOT_KEPT
-                                                                                          : 0) |
-                 (request->flags & AHEAD ? FETCHED_AHEAD : 0),
+        .flags = (kept ? 0 : NOT_KEPT) | (request->flags & AHEAD ? FETCHED_AHEAD : 0),
         .status = status,
         .page = hr_request_page(request),
     };

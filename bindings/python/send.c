@@ -21,7 +21,7 @@ typedef struct core_send {
     PyObject_HEAD core_state *state; /* lives as long as the type */
     PyObject *layer;
     PyObject *inner;    /* the server's send */
-    PyObject *scope;    /* of the request; NULL from SEND_OTHER on */
+    PyObject *scope;    /* of the request; NULL: begun as SEND_OTHER */
     PyObject *start;    /* held, or NULL */
     PyObject *headers;  /* a page's, once its policies are changed, or NULL */
     PyObject *nonce;    /* with them */
@@ -364,7 +364,9 @@ static PyObject *send_undecided(core_send *send, PyObject *message, PyObject *da
     PyObject *tail = core_body_message(
         send->state, NULL,
         PyBytes_FromStringAndSize(bytes.data + safe, (Py_ssize_t)(bytes.size - safe)));
-    PyObject *sequence = tail ? core_sequence_new(send->state, send->inner) : NULL;
+    PyObject *sequence = !tail         ? NULL
+                         : send->start ? core_sequence_new(send->state, send->inner)
+                                       : Py_NewRef(send->sequence);
     PyObject *body = sequence ? PyBytes_FromStringAndSize(bytes.data, (Py_ssize_t)safe) : NULL;
     PyObject *awaitable = send_changed(send, message, body, (core_length){0});
     if (awaitable) {

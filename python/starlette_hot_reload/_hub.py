@@ -140,7 +140,11 @@ class _AsyncioDriver:
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Future[None]] = set()
         self._fd = hub.engine.subscribe()
-        loop.add_reader(self._fd, self._on_readable)
+        try:
+            loop.add_reader(self._fd, self._on_readable)
+        except BaseException:
+            hub.engine.unsubscribe(self._fd)
+            raise
 
     def _on_readable(self) -> None:
         _drain(self._fd)
