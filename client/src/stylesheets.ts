@@ -44,6 +44,8 @@ export const createStyles = ({ document, refresh, fonts, markOf }: StyleDeps) =>
   const renewing: Visitor = { use: markOf, face: (face) => replaceFace(face, markOf) };
   /** Of each sheet in force what loads beside it. */
   const successors = new Map<Owner, Successor>();
+  /** The last mark of each file. */
+  const latest = new Map<string, string>();
 
   const addSheets = (sheets: Sheet[], root: ParentNode): Sheet[] => {
     const loading = new Set<Element>([...successors.values()].map(({ next }) => next));
@@ -144,7 +146,9 @@ export const createStyles = ({ document, refresh, fonts, markOf }: StyleDeps) =>
   };
 
   /** What is marked with `mark` already is left alone. */
-  const apply = (changes: readonly Change[], mark: string, refreshed?: boolean): Outcome => {
+  const apply = (given: readonly Change[], mark: string, refreshed?: boolean): Outcome => {
+    // What was overtaken meanwhile must not come back: the browser has a copy of it by that address.
+    const changes = given.filter(({ path }) => latest.get(path) === mark);
     const sheets = addSheets([], document);
     const { use, reload } = planUse(
       sheets.map(({ href }) => pathOf(href, document.location.hostname)),
@@ -167,6 +171,7 @@ export const createStyles = ({ document, refresh, fonts, markOf }: StyleDeps) =>
   };
 
   return (changes: readonly Change[], mark: string): Outcome => {
+    for (const { path } of changes) latest.set(path, mark);
     // A link that the parser has not reached may be for a copy that was fetched ahead of it.
     if (document.readyState === 'loading')
       document.addEventListener('DOMContentLoaded', () => apply(changes, mark));

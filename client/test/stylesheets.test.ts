@@ -294,6 +294,19 @@ test('while the document is parsed, what comes later is swapped at its end', () 
   assert.equal(page.all('link')[1], next, 'what loads already is left alone');
 });
 
+test('while the document is parsed, what was overtaken does not come back at its end', () => {
+  const page = open(LINK);
+  page.document.readyState = 'loading';
+  for (const mark of ['2', '3']) {
+    page.swap(SITE, mark);
+    page.load(page.all('link')[1]);
+  }
+  assert.deepEqual(page.hrefs(), ['/site.css?hot-reload=3']);
+  page.document.readyState = 'interactive';
+  page.fire(page.document, 'DOMContentLoaded');
+  assert.deepEqual(page.hrefs(), ['/site.css?hot-reload=3']);
+});
+
 const WITH_FACE = { '/site.css': '@font-face { font-family: A; src: url(/a.ttf); }' };
 
 const openWithFace = async () => {

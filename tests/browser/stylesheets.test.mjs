@@ -30,6 +30,12 @@ const links = (tab) =>
     ),
   );
 
+/** So fast that no frame shows it, a colour would not be seen. */
+const restyled = async (tab, n) => {
+  await tab.styled('#text', rgb(n));
+  await seen(tab);
+};
+
 const quiet = async (tab) => {
   assert.equal(await tab.evaluate(() => window.kept), true, 'no navigation');
   assert.equal(await tab.documents(), 1);
@@ -49,7 +55,7 @@ everywhere((check, engine) => {
       await probe(tab);
       for (const n of [2, 3]) {
         site.write('static/site.css', color(n));
-        await tab.styled('#text', rgb(n));
+        await restyled(tab, n);
         await until('one link is left', async () => (await links(tab)).length === 1);
       }
       assert.deepEqual(await seen(tab), [rgb(1), rgb(2), rgb(3)]);
@@ -154,6 +160,48 @@ def page`,
       assert.equal(await tab.documents(), 1);
     },
   );
+
+  // The site hands WebKit each page in one piece.
+  if (engine.name !== 'webkit')
+    check(
+      'of two saves while the page is still coming, the last one stays',
+      {
+        'app.py': APP.replace('import os', 'import asyncio\nimport os')
+          .replace('import PlainTextResponse', 'import PlainTextResponse, StreamingResponse')
+          .replace(
+            'def page',
+            `async def slowly():
+    with open("templates/index.html") as file:
+        text = file.read()
+    yield text.replace("</body></html>", "")
+    while os.path.exists("gate"):
+        await asyncio.sleep(0.01)
+    yield "</body></html>"
+
+def slow(request):
+    return StreamingResponse(slowly(), media_type="text/html")
+
+def page`,
+          )
+          .replace('Route("/{name}", page)', 'Route("/slow", slow),\n    Route("/{name}", page)'),
+      },
+      async ({ site, open }) => {
+        site.write('gate', '');
+        const tab = await open();
+        await tab.go(`${site.url}/slow`);
+        await tab.connected(1);
+        for (const n of [2, 3]) {
+          site.write('static/site.css', color(n));
+          await tab.styled('#text', rgb(n));
+          await tab.says('swapped', n - 1);
+        }
+        rmSync(site.path('gate'));
+        // What the end of the parser begins, the load waits for.
+        await tab.whole();
+        assert.equal(await tab.style('#text'), rgb(3));
+        assert.equal(await tab.documents(), 1);
+      },
+    );
 
   check(
     'the order of the cascade stays as it was',
@@ -404,7 +452,7 @@ def page`,
       await probe(tab);
       for (const n of [2, 3]) {
         site.write('static/parts/deep.css', color(n));
-        await tab.styled('#text', rgb(n));
+        await restyled(tab, n);
       }
       site.write('static/parts/base.css', color(4));
       await tab.styled('#text', rgb(4));
@@ -432,7 +480,7 @@ def page`,
       await probe(tab);
       for (const n of [2, 3]) {
         site.write('static/site.css', color(n));
-        await tab.styled('#text', rgb(n));
+        await restyled(tab, n);
       }
       await until('one element is left', () =>
         tab.evaluate(() => document.querySelectorAll('style').length === 1),
