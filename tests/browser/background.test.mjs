@@ -29,6 +29,8 @@ everywhere((check) => {
       writeText(site, 'second');
       await other.shows('#text', 'second');
       await other.connected(2);
+      // Hidden, it is reloaded all the same; a style that comes first would come with the document.
+      await tab.connected(2);
       await pass(SECONDS * 1000);
       writeColor(site, 2);
       await other.styled('#text', red(2));

@@ -15,9 +15,9 @@
 // cookies, storage and cache of its own, but for one that is opened `beside` another, in the same
 // browser: `open('/a', { beside: tab })`. The engines are those of the variable BROWSERS, a list of
 // names of `chromium,firefox,webkit`, or all; one that is not installed fails. What must run before
-// the client does goes into a file `first.js`; what a server or proxy does to requests is `hold` and
-// `refuse` of the site: no engine's own protocol is needed for either. `tab.page` is puppeteer's page,
-// and is not there in WebKit.
+// the client does goes into a file `first.js`; what a server or proxy does to requests is `hold`,
+// `refuse` and `dies` of the site: no engine's own protocol is needed for either. `tab.page` is
+// puppeteer's page, and is not there in WebKit.
 import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -69,7 +69,7 @@ export class Tab {
     return this.#carrier.go(url);
   }
 
-  /** Waits until the client of the new document is connected. */
+  /** Waits until the new document is whole and its client connected. */
   async visit(url) {
     const before = await this.documents();
     const connected = await this.said('[hot reload] connected');
@@ -77,6 +77,23 @@ export class Tab {
     await until(`${url} is there`, async () => (await this.documents()) > before);
     // Not once for each document: a page that changes its own address counts as one in Chromium.
     await this.connected(connected + 1);
+    await this.whole();
+  }
+
+  /** Waits until the page is loaded: its text may be there, and its client be connected, before. */
+  whole() {
+    return until('the page is whole', () =>
+      this.evaluate(() => document.readyState === 'complete'),
+    );
+  }
+
+  /** Waits until what shows the badge is there: it is fetched once the page is connected. */
+  canTell() {
+    return until('the notice is fetched', () =>
+      this.evaluate(() =>
+        performance.getEntriesByType('resource').some(({ name }) => name.includes('/notice.js')),
+      ),
+    );
   }
 
   /** Of those beside each other, this one alone is looked at, until another is brought to the front. */

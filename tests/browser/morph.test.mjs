@@ -121,20 +121,13 @@ const stayed = async (tab) => assert.equal(await tab.documents(), 1, 'no navigat
 
 const overlay = (tab) => tab.evaluate(() => !!document.querySelector('hot-reload-overlay'));
 
-/** The client of a page that morphs is connected before the page is there. */
-const whole = async (opening) => {
-  const tab = await opening;
-  await until('the page is there', () => tab.evaluate(() => document.readyState === 'complete'));
-  return tab;
-};
-
 everywhere((check, engine) => {
   const table = {};
   check(
     'what a reload keeps',
     { ...media, 'templates/index.html': everything('first') },
     async ({ site, open }) => {
-      const tab = await whole(open('/'));
+      const tab = await open('/');
       await tab.evaluate(disturb);
       site.write('templates/index.html', everything('second', '<p>new</p>'));
       await tab.shows('#text', 'second');
@@ -151,7 +144,7 @@ everywhere((check, engine) => {
     'a morph keeps all that is the page’s own',
     withMorph({ ...media, 'templates/index.html': everything('first') }),
     async ({ site, open, t }) => {
-      const tab = await whole(open('/'));
+      const tab = await open('/');
       await tab.evaluate(disturb);
       const before = await tab.evaluate(kept);
       site.write('templates/index.html', everything('second', '<p>new</p>'));
@@ -181,7 +174,7 @@ everywhere((check, engine) => {
       'templates/index.html': html('<h1 id="text">first</h1><dialog><input><p>first</dialog>'),
     }),
     async ({ site, open }) => {
-      const tab = await whole(open('/'));
+      const tab = await open('/');
       await tab.evaluate(() => {
         const dialog = document.querySelector('dialog');
         dialog.showModal();
@@ -207,7 +200,7 @@ everywhere((check, engine) => {
       'templates/index.html': html('<p id="text">first</p><div contenteditable>old</div>'),
     }),
     async ({ site, open }) => {
-      const tab = await whole(open('/'));
+      const tab = await open('/');
       await tab.evaluate(() => {
         const box = document.querySelector('[contenteditable]');
         box.focus();
@@ -232,7 +225,7 @@ everywhere((check, engine) => {
     'what nobody has touched follows the server, what somebody chose stays',
     withMorph({ 'templates/index.html': controls('first', '<option>a<option>b') }),
     async ({ site, open }) => {
-      const tab = await whole(open('/'));
+      const tab = await open('/');
       await tab.evaluate(() => {
         const of = (name) => document.querySelector(`[name=${name}]`);
         of('one').value = 'b';
@@ -265,7 +258,7 @@ everywhere((check, engine) => {
       'static/frame.txt': 'frame',
     }),
     async ({ site, open, t }) => {
-      const tab = await whole(open('/'));
+      const tab = await open('/');
       await tab.evaluate(() => {
         const input = document.querySelector('input');
         input.value = 'typed';
@@ -300,7 +293,7 @@ everywhere((check, engine) => {
       'templates/index.html': html('<p id="text">first</p>'),
     }),
     async ({ site, open }) => {
-      const tab = await whole(open('/'));
+      const tab = await open('/');
       site.write('static/site.css', 'p { color: rgb(3, 0, 0) }');
       await tab.styled('#text', 'rgb(3, 0, 0)');
       await until('one link', () =>
@@ -362,7 +355,7 @@ everywhere((check, engine) => {
       ),
     }),
     async ({ site, open }) => {
-      const tab = await whole(open('/'));
+      const tab = await open('/');
       await tab.styled('#text', 'rgb(1, 0, 0)');
       await tab.evaluate(() => {
         window.seen = new Set();
@@ -390,13 +383,14 @@ everywhere((check, engine) => {
   );
 
   check('a changed script reloads the page', withMorph(), async ({ site, open }) => {
-    const tab = await whole(open('/'));
+    const tab = await open('/');
     site.write(
       'templates/index.html',
       html('<p id="text">second</p><script>window.ran = 1</script>'),
     );
     await tab.shows('#text', 'second');
     await tab.connected(2);
+    await tab.whole();
     assert.equal(await tab.evaluate(() => window.ran), 1);
     await tab.evaluate(() => (window.ran = 5));
     site.write(
@@ -417,7 +411,7 @@ everywhere((check, engine) => {
     'what scripts do while the page is parsed is kept, or done again',
     withMorph({ 'templates/index.html': early('first') }),
     async ({ site, open }) => {
-      const tab = await whole(open('/'));
+      const tab = await open('/');
       for (const [text, more] of [['second'], ['third', '<p>more</p>'], ['fourth']]) {
         site.write('templates/index.html', early(text, more));
         await tab.shows('#text', text);
@@ -437,7 +431,7 @@ everywhere((check, engine) => {
       ),
     }),
     async ({ site, open }) => {
-      const tab = await whole(open('/'));
+      const tab = await open('/');
       site.write(
         'templates/index.html',
         html(
@@ -459,7 +453,7 @@ everywhere((check, engine) => {
     'an error is shown above the page, and goes when it is mended',
     withMorph(),
     async ({ site, open }) => {
-      const tab = await whole(open('/'));
+      const tab = await open('/');
       await tab.evaluate(() => (window.kept = true));
       site.write('templates/index.html', '{{ 1 / 0 }}');
       await until('an overlay', () => overlay(tab));
@@ -477,7 +471,7 @@ everywhere((check, engine) => {
     'the overlay takes neither focus nor text, and goes with Escape',
     withMorph({ 'templates/index.html': html('<p id="text">first</p><input>') }),
     async ({ site, open }) => {
-      const tab = await whole(open('/'));
+      const tab = await open('/');
       await tab.evaluate(() => {
         const input = document.querySelector('input');
         input.value = 'typed';
@@ -509,7 +503,7 @@ everywhere((check, engine) => {
   );
 
   check('component code may forbid a morph', withMorph(), async ({ site, open }) => {
-    const tab = await whole(open('/'));
+    const tab = await open('/');
     await tab.evaluate(() => {
       window.asked = [];
       window.told = [];
@@ -538,9 +532,10 @@ everywhere((check, engine) => {
   for (const morphs of [false, true]) {
     const how = morphs ? 'with morph' : 'without morph';
     const files = (more) => (morphs ? withMorph(more) : more);
-    /** The page has followed; by a reload, where it is not morphed. */
+    /** The page has followed; by a reload, where it is not morphed. Its libraries have begun. */
     const followed = async (tab) => {
       await tab.connected(morphs ? 1 : 2);
+      await tab.whole();
       assert.equal(await tab.said('connected'), morphs ? 1 : 2);
     };
     // A page shows its text a moment before the client takes its own tag out.
@@ -573,7 +568,7 @@ everywhere((check, engine) => {
           'templates/other.html': html('<p id="text">other</p>', head),
         }),
         async ({ site, open }) => {
-          const tab = await whole(open('/'));
+          const tab = await open('/');
           const press = (selector) =>
             tab.evaluate((one) => document.querySelector(one).click(), selector);
           const parts = (count) =>
@@ -620,7 +615,7 @@ everywhere((check, engine) => {
         'templates/index.html': alpine('first'),
       }),
       async ({ site, open }) => {
-        const tab = await whole(open('/'));
+        const tab = await open('/');
         const state = () =>
           tab.evaluate(() => ({
             span: getComputedStyle(document.querySelector('span')).display,
@@ -664,7 +659,7 @@ everywhere((check, engine) => {
         'templates/other.html': turbo('other'),
       }),
       async ({ site, open }) => {
-        const tab = await whole(open('/'));
+        const tab = await open('/');
         site.write('templates/index.html', turbo('second'));
         await tab.shows('#text', 'second');
         await tab.shows('turbo-frame', 'second');
@@ -699,7 +694,7 @@ everywhere((check, engine) => {
     'a page with nonces: new styles are let in by the nonce of the page',
     { 'app.py': STRICT, 'templates/index.html': strict(1) },
     async ({ site, open }) => {
-      const tab = await whole(open('/'));
+      const tab = await open('/');
       await tab.styled('#text', 'rgb(1, 0, 0)');
       site.write('templates/index.html', strict(2));
       await tab.shows('#text', '2');
@@ -724,7 +719,7 @@ everywhere((check, engine) => {
     'a page with trusted types follows all the same',
     { 'app.py': TRUSTED },
     async ({ site, open }) => {
-      const tab = await whole(open('/'));
+      const tab = await open('/');
       for (const text of ['second', 'third']) {
         site.write('templates/index.html', html(`<p id="text">${text}</p>`));
         await tab.shows('#text', text);
@@ -736,7 +731,7 @@ everywhere((check, engine) => {
     'a page whose template is gone shows what a reload shows',
     withMorph(),
     async ({ site, open }) => {
-      const tab = await whole(open('/'));
+      const tab = await open('/');
       rmSync(site.path('templates/index.html'));
       await tab.shows('body', 'not found');
       assert.equal(await overlay(tab), false);

@@ -33,6 +33,7 @@ everywhere((check, engine) => {
     { 'templates/index.html': page },
     async ({ site, open }) => {
       const tab = await open('/');
+      await tab.canTell();
       await tab.evaluate(() => document.querySelector('input').focus());
       assert.equal(await badges(tab), 0);
       const before = await tab.evaluate(layout);
@@ -71,6 +72,7 @@ everywhere((check, engine) => {
     { 'templates/index.html': html('<p id="text">first</p><input>') },
     async ({ site, open, t }) => {
       const tab = await open('/');
+      await tab.canTell();
       await tab.evaluate(() => document.querySelector('input').focus());
       await site.stop();
       await isThere(tab, 1);

@@ -39,6 +39,9 @@ const POLICIES = {
 const REPORT_ONLY = { 'report-only': ["default-src 'none'; script-src 'nonce-{nonce}'"] };
 const NAMES = Object.keys(POLICIES);
 
+/** Of all of them, one after the other. */
+const TIMEOUT = 180_000;
+
 const app = `
 import json, os, secrets
 from starlette.applications import Starlette
@@ -151,22 +154,27 @@ const pages = Object.fromEntries(
 );
 
 everywhere((check) => {
-  check('a page under a policy', { ...files, ...pages }, async ({ site, open, t }) => {
-    const tab = await open();
-    for (const [number, name] of NAMES.entries())
-      await t.test(`${name}: it is reloaded, and else fares as without us`, async () => {
-        await tab.go(`${site.url}/without/${number}`);
-        await shown(tab, 'without first');
-        const before = await fate(tab);
+  check(
+    'a page under a policy',
+    { ...files, ...pages },
+    async ({ site, open, t }) => {
+      const tab = await open();
+      for (const [number, name] of NAMES.entries())
+        await t.test(`${name}: it is reloaded, and else fares as without us`, async () => {
+          await tab.go(`${site.url}/without/${number}`);
+          await shown(tab, 'without first');
+          const before = await fate(tab);
 
-        await tab.go(`${site.url}/${number}`);
-        await shown(tab, 'with first');
-        assert.deepEqual(await fate(tab), before);
-        site.write(`templates/${number}.html`, PAGE('second'));
-        await shown(tab, 'with second');
-        assert.deepEqual(await fate(tab), before);
-        site.write(`templates/${number}.html`, PAGE('third'));
-        await shown(tab, 'with third');
-      });
-  });
+          await tab.go(`${site.url}/${number}`);
+          await shown(tab, 'with first');
+          assert.deepEqual(await fate(tab), before);
+          site.write(`templates/${number}.html`, PAGE('second'));
+          await shown(tab, 'with second');
+          assert.deepEqual(await fate(tab), before);
+          site.write(`templates/${number}.html`, PAGE('third'));
+          await shown(tab, 'with third');
+        });
+    },
+    TIMEOUT,
+  );
 });

@@ -30,6 +30,14 @@ export const launchFirefox = () =>
     extraPrefsFirefox: { 'fission.bfcacheInParent': true },
   });
 
+/** What each document of Firefox begins with: puppeteer tells of it only when it has been parsed. */
+const DOCUMENT = 'a document of the test';
+
+const announce = (text) => {
+  // One without an address stands in while the process changes.
+  if (self === top && location.protocol.startsWith('http')) console.debug(text);
+};
+
 class PuppetPage {
   /** Ends with the last of its pages. */
   #context;
@@ -37,7 +45,7 @@ class PuppetPage {
   #errors = [];
   #documents = 0;
 
-  static async open(browser, beside) {
+  static async open(browser, { beside, speaks }) {
     const made = new PuppetPage();
     made.#context = beside?.#context ?? {
       browsers: await browser.createBrowserContext(),
@@ -45,13 +53,20 @@ class PuppetPage {
     };
     made.page = await made.#context.browsers.newPage();
     made.#context.pages.add(made);
-    made.page.on('console', (message) => made.#lines.push(`${message.type()}: ${message.text()}`));
+    made.page.on('console', (message) => made.#hear(message));
     made.page.on('pageerror', (error) => made.#errors.push(String(error)));
-    made.page.on('framenavigated', (frame) => {
-      // A new tab may be told of late.
-      if (frame === made.page.mainFrame() && frame.url() !== 'about:blank') made.#documents++;
-    });
+    if (speaks) await made.page.evaluateOnNewDocument(announce, DOCUMENT);
+    else
+      made.page.on('framenavigated', (frame) => {
+        // A new tab may be told of late.
+        if (frame === made.page.mainFrame() && frame.url() !== 'about:blank') made.#documents++;
+      });
     return made;
+  }
+
+  #hear(message) {
+    if (message.text() === DOCUMENT) this.#documents++;
+    else this.#lines.push(`${message.type()}: ${message.text()}`);
   }
 
   /** Not waited for, since Firefox answers only when scripts that block the parser have run. */
@@ -94,7 +109,7 @@ export class Puppet {
 
   async page(beside) {
     this.#browser ??= this.#launch();
-    return PuppetPage.open(await this.#browser, beside);
+    return PuppetPage.open(await this.#browser, { beside, speaks: this.name === 'firefox' });
   }
 
   async close() {

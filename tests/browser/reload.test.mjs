@@ -279,10 +279,6 @@ everywhere((check, engine) => {
 
   /** Leaves the page, runs `away`, and comes back to it. */
   const backTo = async (site, tab, away = async () => {}) => {
-    // A page that is still loading is not kept.
-    await until('the page is there', () =>
-      tab.evaluate(() => document.readyState === 'complete'),
-    );
     await tab.evaluate(() => {
       window.kept = true;
       addEventListener('pageshow', ({ persisted }) => console.log(`persisted ${persisted}`));

@@ -21,7 +21,13 @@ class Server {
   }
 
   kill(signal) {
-    if (this.exitCode === null) process.kill(this.pid, signal);
+    if (this.exitCode !== null) return;
+    try {
+      process.kill(this.pid, signal);
+    } catch (error) {
+      // It has ended, and that is still to be heard.
+      if (error.code !== 'ESRCH') throw error;
+    }
   }
 
   end({ code, signal }) {
@@ -39,9 +45,11 @@ class Forks {
     const stdio = ['pipe', 'pipe', 'inherit'];
     this.child = spawn(PYTHON, [resolve(here, 'servers.py')], { env: ENVIRONMENT, stdio });
     createInterface({ input: this.child.stdout }).on('line', (line) => this.#hear(JSON.parse(line)));
-    this.child.once('exit', () =>
-      this.#asked.forEach(({ fail }) => fail(new Error('servers.py has ended'))),
-    );
+    this.child.once('exit', () => {
+      forks = undefined;
+      for (const { fail } of this.#asked) fail(new Error('servers.py has ended'));
+      for (const server of this.#servers.values()) server.end({ code: null, signal: 'SIGKILL' });
+    });
     this.child.unref();
     this.child.stdin.unref();
     this.#hold();

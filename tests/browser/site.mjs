@@ -76,6 +76,7 @@ def page`,
 const DOORMAN = `
 import asyncio
 import os
+import signal
 from app import app as inner
 
 CLIENT = b'/__starlette_hot_reload/client.js'
@@ -99,6 +100,8 @@ class Doorman:
         target = f"{scope['path']}?{scope['query_string'].decode()}"
         if target.startswith("/first.js?"):
             return await self.first(send)
+        if wanted("die", target):
+            os.kill(os.getpid(), signal.SIGKILL)
         if wanted("refuse", target):
             open(f"doorman/refused-{self.refused}", "w").close()
             self.refused += 1
@@ -220,6 +223,15 @@ export class Site {
         readdirSync(this.path('doorman')).filter((name) => name.startsWith('refused-')).length,
       stop: () => rmSync(this.path('doorman/refuse')),
     };
+  }
+
+  /** From now on, a request whose address contains `part` kills the server; waits until one has. */
+  async dies(part, ask) {
+    this.write('doorman/die', part);
+    await ask();
+    await until('the server is dead', () => this.child.exitCode !== null);
+    rmSync(this.path('doorman/die'));
+    this.child = undefined;
   }
 
   async start(...options) {

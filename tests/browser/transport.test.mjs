@@ -90,8 +90,9 @@ const holderOf = async (tabs, used) => {
     assert.deepEqual(await holders(tabs), [], 'a worker has the stream');
     return tabs[0];
   }
-  await until('one tab has a stream', async () => (await holders(tabs)).length === 1);
-  return (await holders(tabs))[0];
+  let found;
+  await until('one tab has a stream', async () => (found = await holders(tabs)).length === 1);
+  return found[0];
 };
 
 /** The protocol's session with the worker of a tab in Chromium. A page's own does not reach it. */
