@@ -24,7 +24,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 EQUIVALENT = ROOT / "tools" / "mutate.equivalent"
-DATA = ROOT.parent / "shared" / "data"
+DATA = Path(os.environ.get("HOT_RELOAD_TEST_DATA", ROOT.parent / "shared" / "data"))
 LEAST = 90.0
 TIMEOUT = 30.0
 """Seconds for one test of one mutant, after which it counts as killed: it runs for ever."""
@@ -290,6 +290,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
 
+    if not (DATA / "html5lib-tests").is_dir():
+        sys.exit(f"no html5lib-tests in {DATA} (HOT_RELOAD_TEST_DATA names another directory)")
     sources: list[str] = options.sources or list(TARGETS)
     reasons = read_equivalent()
     chosen = [mutant for source in sources for mutant in mutants(source)]
