@@ -150,7 +150,8 @@ static outcome look_at_file(hr_watch *watch, hr_node *node, bool last_chance)
                                      HR_SCRATCH_SIZE, &stamp, &content);
     if (how == HR_CONTENT_GONE)
         return WRITING; /* it is another thing by now, and there is an event for it */
-    if (!last_chance && (how == HR_CONTENT_CHANGING || polled_writing(node, &stamp)))
+    bool unfinished = how == HR_CONTENT_CHANGING || polled_writing(node, &stamp);
+    if (unfinished && !last_chance)
         return WRITING;
     if (node->directory && remove_directory(watch, node) != LOOKED)
         return NO_MEMORY;
@@ -166,7 +167,7 @@ static outcome look_at_file(hr_watch *watch, hr_node *node, bool last_chance)
     node->flags |= how == HR_CONTENT_READ ? HR_NODE_HASHED : HR_NODE_SKIP_HASH;
     node->stamp = stamp;
     node->content = content;
-    if (how == HR_CONTENT_CHANGING) /* what is delivered is not the end of it */
+    if (unfinished) /* what follows in the same tick of the clock has the same stamp */
         return WRITING;
     forget_hint(watch, node);
     return LOOKED;
