@@ -12,7 +12,7 @@ enum { MODEL_FILES = 512, MODEL_PATH = 160 };
 struct model {
     struct {
         char path[MODEL_PATH]; /* relative to the root */
-        char content[32];
+        char content[128];
     } files[MODEL_FILES];
     size_t count;
 };

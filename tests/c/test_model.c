@@ -3,7 +3,8 @@
  *
  * Batches are strict: what is added was not there, what is modified or removed was. Once the
  * threads are done the model must come to equal the tree: nothing is lost, and what was read last
- * is what is there.
+ * is what is there. No content is written twice: what is another for a moment and then as it was
+ * told is not told again (docs/watching.md), and the model may have read it in that moment.
  *
  * HR_MODEL_RUNS is the number of sequences for each back end, HR_MODEL_SEED the first one's seed.
  */
@@ -37,6 +38,7 @@ struct run {
     char base[64];
     char root[80];
     hr_watch *watch;
+    atomic_uint contents; /* written so far */
     pthread_mutex_t mutex;
     pthread_cond_t changed;
     struct model model; /* with the mutex */
@@ -145,7 +147,7 @@ static void pick_path(struct actor *actor, char *out)
 static void put(struct actor *actor, const char *path, int flags)
 {
     char content[16];
-    int size = snprintf(content, sizeof content, "%u", pick(actor, 5));
+    int size = snprintf(content, sizeof content, "%u ", atomic_fetch_add(&actor->run->contents, 1));
     int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | flags, 0644);
     if (fd < 0)
         return;
