@@ -240,6 +240,9 @@ static size_t gather(struct scene *scene, struct words *all)
     char sentinel[SENTINEL_SIZE];
     size_t count = 0;
     words_fini(all);
+    /* On a busy machine a file at the top does not wait for all the others to be looked at. */
+    if (scene->options.polling == HR_POLLING_ALWAYS)
+        scene_sync(scene);
     put_sentinel(scene, sentinel);
     for (char *found = NULL; !found; count++) {
         const char *batch = next_batch(scene);
@@ -266,6 +269,33 @@ const char *take_all(struct scene *scene)
 void assert_all(struct scene *scene, const char *expected)
 {
     assert_words(take_all(scene), expected);
+}
+
+/* For a single file that was closed: what is done within it is one burst on any machine. */
+enum { SHORTEST_WAIT_US = 1000 };
+
+static uint64_t now_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+void assert_in_one_go(struct scene *scene, scene_act *act, const char *with, const char *expected)
+{
+    enum { TURNS = 20 };
+    for (int turn = 0; turn < TURNS; turn++) {
+        uint64_t begin = now_us();
+        act(scene, turn, with);
+        bool is_stopped = now_us() - begin >= SHORTEST_WAIT_US;
+        const char *told = take_all(scene);
+        if (strcmp(told, expected) == 0)
+            return;
+        if (!is_stopped)
+            assert_words(told, expected);
+    }
+    act(scene, TURNS, with);
+    assert_all(scene, expected);
 }
 
 /* Words of one text, by name and then in order. */
@@ -316,24 +346,10 @@ static struct sum add_up(struct words *all)
     return sum;
 }
 
-static bool has_more(struct scene *scene)
-{
-    pthread_mutex_lock(&scene->mutex);
-    bool more = scene->taken < scene->batch_count;
-    pthread_mutex_unlock(&scene->mutex);
-    return more;
-}
-
 static struct sum take_sum(struct scene *scene)
 {
     struct words all = {0};
     size_t batches = gather(scene, &all);
-    if (scene->options.polling == HR_POLLING_ALWAYS) {
-        /* On a busy machine a file at the top does not wait for all the others to be looked at. */
-        scene_sync(scene);
-        for (; has_more(scene); batches++)
-            words_add(&all, "%s", next_batch(scene));
-    }
     struct sum sum = add_up(&all);
     words_fini(&all);
     assert_in_range(sum.repeated, 0, batches - 1);
@@ -387,6 +403,14 @@ void scene_sync(struct scene *scene)
     pthread_mutex_unlock(&scene->mutex);
     assert_int_equal(error, 0);
     assert_true(hr_watch_is_synced(scene->watch));
+}
+
+void scene_forget(struct scene *scene)
+{
+    scene_sync(scene);
+    pthread_mutex_lock(&scene->mutex);
+    scene->taken = scene->batch_count;
+    pthread_mutex_unlock(&scene->mutex);
 }
 
 void scene_release(struct scene *scene)
@@ -514,7 +538,32 @@ static void write_file(const char *path, int flags, const char *content)
     assert_int_equal(written, strlen(content));
 }
 
+static bool is_written_at_once(const char *path, const char *content)
+{
+    struct stat status;
+    return stat(path, &status) == 0 && S_ISREG(status.st_mode) &&
+           status.st_size <= (off_t)strlen(content);
+}
+
+void put_at_once(const char *path, const char *content)
+{
+    char draft[8192];
+    if (is_written_at_once(path, content)) {
+        write_file(path, 0, content);
+        return;
+    }
+    snprintf(draft, sizeof draft, "%.*s/draft~", (int)(strrchr(path, '/') - path), path);
+    write_file(draft, O_TRUNC, content);
+    if (rename(draft, path) != 0)
+        fail_msg("%s: %s", path, strerror(errno));
+}
+
 void put_file(struct scene *scene, const char *path, const char *content)
+{
+    put_at_once(at(scene, path), content);
+}
+
+void rewrite_file(struct scene *scene, const char *path, const char *content)
 {
     write_file(at(scene, path), O_TRUNC, content);
 }

@@ -17,7 +17,7 @@
 #include "hotreload.h"
 
 /* No event takes so long, on however busy a machine. */
-#define DEADLINE_US ((uint64_t)10 * 1000000)
+#define DEADLINE_US ((uint64_t)30 * 1000000)
 
 struct scene {
     char base[128]; /* the temporary directory; paths below are relative to it */
@@ -87,8 +87,18 @@ void assert_sum(struct scene *scene, const char *expected);
 /* Nothing but such files, which are there again. */
 void assert_sum_is_nothing(struct scene *scene);
 
+/* Does something, the `turn`-th time; `with` is its own. */
+typedef void scene_act(struct scene *scene, int turn, const char *with);
+
+/* What `act` does in several steps must be told as `expected`, no more and no less. A busy machine
+ * may stop it between two of them for longer than anyone waits: then it is done again. */
+void assert_in_one_go(struct scene *scene, scene_act *act, const char *with, const char *expected);
+
 /* Waits until hr_watch_sync() is answered. */
 void scene_sync(struct scene *scene);
+
+/* The same, and what was told until then is as if it had been looked at. */
+void scene_forget(struct scene *scene);
 
 /* Did a note say so? */
 bool was_noted(struct scene *scene, const char *text);
@@ -103,7 +113,11 @@ void let_clock_tick(void);
 
 /* The rest do to files what their names say; paths relative to the base. */
 const char *at(const struct scene *scene, const char *path); /* absolute; lent for a few calls */
+/* In one step, which no look can divide: one that finds a file made and not yet written tells of it
+ * twice. In place where one write() does it; else by a rename, of a name that is never told. */
 void put_file(struct scene *scene, const char *path, const char *content);
+void put_at_once(const char *path, const char *content);                       /* absolute */
+void rewrite_file(struct scene *scene, const char *path, const char *content); /* in two steps */
 void append_file(struct scene *scene, const char *path, const char *content);
 void remove_file(struct scene *scene, const char *path);
 void make_directory(struct scene *scene, const char *path);

@@ -25,6 +25,12 @@ PACKAGES = [
     "trio",
     "sse-starlette",
 ]
+# Where the end of the server is not seen, a stream must not come to its own before that is noticed.
+FOR_EVER = """
+import starlette_hot_reload._stream
+
+starlette_hot_reload._stream.LIFE = float("inf")
+"""
 _results = pytest.StashKey[dict[str, float]]()
 
 
@@ -88,7 +94,8 @@ def project(tmp_path: Path) -> Callable[[str], Path]:
     def make(framework: str) -> Path:
         directory = tmp_path / "project"
         for name, content in {
-            "main.py": (Path(__file__).parent / "apps" / f"{framework}_app.py").read_text(),
+            "main.py": (Path(__file__).parent / "apps" / f"{framework}_app.py").read_text()
+            + FOR_EVER,
             "templates/page.html": (
                 "<!doctype html><html><head><title>Page</title></head>"
                 '<body>{% include "part.html" %}</body></html>'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import queue
@@ -42,11 +43,9 @@ __all__ = [
     "until",
 ]
 
-DEADLINE = 30.0
-END_DEADLINE = 6.0
-"""Less than a stream lives by itself where the end of the server is not seen, and less than the
-servers' own patience as they are started here."""
-PATIENCE = "60"
+DEADLINE = 60.0
+PATIENCE = "600"
+"""Of the servers, in seconds; a stream does not end by itself before either: see conftest.py."""
 EVENTS_PATH = "/__starlette_hot_reload"
 TAG = re.compile(r'<script data-cursor="([0-9a-f]{16}\.[0-9a-f]{16})"[^>]* src="([^"]*)"></script>')
 
@@ -64,9 +63,13 @@ def until(what: str, look: Callable[[], T | None], deadline: float = DEADLINE) -
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """It stays bound for as long as this process lives, so that nobody else is given it; who sets
+    SO_REUSEADDR, as servers do, can listen there all the same."""
+    holder = socket.socket()
+    atexit.register(holder.close)
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    holder.bind(("127.0.0.1", 0))
+    return int(holder.getsockname()[1])
 
 
 def _is_alive(group: int) -> bool:
@@ -128,7 +131,7 @@ class Process:
             return None if _is_alive(self._process.pid) else True
 
         try:
-            until("the end of the server", is_gone, END_DEADLINE)
+            until("the end of the server", is_gone)
         except AssertionError as error:
             raise AssertionError(f"{error}; its log:\n{self.log}") from None
         self._reader.join(DEADLINE)

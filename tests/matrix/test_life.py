@@ -38,8 +38,7 @@ def follow(server: Server, cursor: str, *, reload: bool) -> Stream:
 
 
 def save(directory: Path, path: str, text: str) -> None:
-    """At one moment. A busy machine may stop who writes in place while the file is empty, and to
-    have told of that, too, is right."""
+    """At one moment: who is kept between emptying a file and writing it is told of twice."""
     draft = directory.parent / "draft"
     draft.write_text(text)
     draft.replace(directory / path)

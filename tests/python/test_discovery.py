@@ -34,6 +34,7 @@ from starlette_hot_reload._discovery import (
 from starlette_hot_reload._runtime import Runtime
 from starlette_hot_reload._server import Server
 from support import DEADLINE, body_of, call, http_scope, run
+from support import save as save_file
 
 
 @pytest.fixture
@@ -336,7 +337,7 @@ def test_the_address_of_a_change_gets_the_file(static: Path, prefix: str) -> Non
 
     def save() -> None:
         for name in ODD_NAMES:
-            (static / name).write_text(f"/* {name} */")
+            save_file(static / name, f"/* {name} */")
 
     async def main() -> None:
         changes = await changes_of(app, [static], save, count=len(ODD_NAMES))
@@ -355,7 +356,7 @@ def test_the_root_path_stands_before_the_address(static: Path) -> None:
     app = Starlette(routes=[Mount("/s", StaticFiles(directory=static))])
 
     async def main() -> None:
-        save = partial((static / "x.css").write_text, "a {}")
+        save = partial(save_file, static / "x.css")
         (change,) = await changes_of(app, [static], save, "/api")
         assert change["url"] == "/api/s/x.css"
 
@@ -367,7 +368,7 @@ def test_a_file_in_a_linked_root_has_its_address(tmp_path: Path) -> None:
     app = Starlette(routes=[Mount("/s", StaticFiles(directory=real))])
 
     async def main() -> None:
-        save = partial(Path(real, "css", "x.css").write_text, "a {}")
+        save = partial(save_file, Path(real, "css", "x.css"))
         (change,) = await changes_of(app, [Path(link)], save)
         assert change["url"] == "/s/css/x.css"
 
@@ -385,7 +386,7 @@ def test_a_file_has_the_address_of_every_mount_and_the_nearest_first(static: Pat
     )
 
     async def main() -> None:
-        save = partial((static / "img" / "a.png").write_text, "x")
+        save = partial(save_file, static / "img" / "a.png")
         changes = await changes_of(app, [static], save)
         urls = [change.pop("url") for change in changes]
         assert urls == ["/pictures/a.png", "/static/img/a.png", "/assets/img/a.png"]
@@ -402,10 +403,10 @@ def test_python_files_are_left_to_a_server_that_restarts_for_them(
 
     def save() -> None:
         for name in "x.py", "x.css":
-            (tmp_path / name).write_text("")
+            save_file(tmp_path / name)
 
     async def main() -> None:
-        changes = await changes_of(Starlette(), [tmp_path], save)
+        changes = await changes_of(Starlette(), [tmp_path], save, count=len(told))
         assert sorted(change["path"] for change in changes) == told
 
     asyncio.run(main())
@@ -455,10 +456,10 @@ def test_several_roots_are_watched(tmp_path: Path) -> None:
 
     async def main() -> None:
         def save() -> None:
-            (tmp_path / "a" / "x.css").write_text("a {}")
-            (tmp_path / "b" / "y.css").write_text("b {}")
+            save_file(tmp_path / "a" / "x.css")
+            save_file(tmp_path / "b" / "y.css")
 
-        changes = await changes_of(Starlette(), [tmp_path / "a", tmp_path / "b"], save)
+        changes = await changes_of(Starlette(), [tmp_path / "a", tmp_path / "b"], save, count=2)
         assert sorted(change["path"] for change in changes) == ["x.css", "y.css"]
 
     asyncio.run(main())

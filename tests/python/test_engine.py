@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from starlette_hot_reload import _core
-from support import DEADLINE, LayerUnderTest, html, http_scope, make_engine, run
+from support import DEADLINE, LayerUnderTest, html, http_scope, make_engine, run, save, threads
 
 
 @pytest.fixture
@@ -26,12 +26,12 @@ def engine(tmp_path: Path) -> Any:
     engine.stop()
 
 
-def save(engine: _core.Engine, path: Path, text: str = "x") -> None:
+def save_and_wait(engine: _core.Engine, path: Path, text: str = "x") -> None:
     """Change a file, and wait until the engine has pushed it."""
     fd = engine.subscribe()
     cursor = engine.now()
     try:
-        path.write_text(text)
+        save(path, text)
         while not engine.since(cursor)[0]:
             assert select.select([fd], [], [], DEADLINE)[0], "no batch"
             os.read(fd, 8)
@@ -42,7 +42,7 @@ def save(engine: _core.Engine, path: Path, text: str = "x") -> None:
 def test_since_tells_what_changed_and_where_to_go_on(engine: _core.Engine, tmp_path: Path) -> None:
     begin = engine.now()
     assert engine.since(begin) == (b"", begin)
-    save(engine, tmp_path / "a.css")
+    save_and_wait(engine, tmp_path / "a.css")
     frame, cursor = engine.since(begin)
     assert b'"files":["a.css"]' in frame
     assert f"id: {cursor}\n".encode() in frame
@@ -52,7 +52,7 @@ def test_since_tells_what_changed_and_where_to_go_on(engine: _core.Engine, tmp_p
 def test_streams_at_one_cursor_share_one_answer(engine: _core.Engine, tmp_path: Path) -> None:
     cursors = {engine.hello(None, 1)[1] for _ in range(100)}
     assert len(cursors) == 1
-    save(engine, tmp_path / "a.css")
+    save_and_wait(engine, tmp_path / "a.css")
     (cursor,) = cursors
     deadline = time.monotonic() + DEADLINE
     first = engine.since(cursor)
@@ -67,7 +67,7 @@ def test_a_shared_answer_never_hides_a_later_change(engine: _core.Engine, tmp_pa
     cursor = engine.now()
     for number in range(50):
         engine.since(cursor)
-        save(engine, tmp_path / f"{number}.css")
+        save_and_wait(engine, tmp_path / f"{number}.css")
         assert f"{number}.css".encode() in engine.since(cursor)[0]
 
 
@@ -79,7 +79,7 @@ def hello(engine: _core.Engine, cursor: str | None) -> tuple[bool, str]:
 
 
 def test_hello_without_a_cursor_begins_now(engine: _core.Engine, tmp_path: Path) -> None:
-    save(engine, tmp_path / "a.css")
+    save_and_wait(engine, tmp_path / "a.css")
     for cursor in (None, "", "garbage", "x" * 33, "\ud800"):
         reload, position = hello(engine, cursor)
         assert not reload
@@ -89,7 +89,7 @@ def test_hello_without_a_cursor_begins_now(engine: _core.Engine, tmp_path: Path)
 def test_hello_with_a_known_cursor_goes_on_from_there(engine: _core.Engine, tmp_path: Path) -> None:
     cursor = engine.now()
     assert not hello(engine, cursor)[0]
-    save(engine, tmp_path / "a.css")
+    save_and_wait(engine, tmp_path / "a.css")
     assert hello(engine, cursor) == (False, cursor)
     assert b"a.css" in engine.since(cursor)[0]
 
@@ -122,7 +122,7 @@ def test_a_batch_leaves_a_note_that_cannot_break_the_log(
     engine: _core.Engine, tmp_path: Path
 ) -> None:
     engine.take_notes()
-    save(engine, tmp_path / "a\nb\\\x1b\xe4.css")
+    save_and_wait(engine, tmp_path / "a\nb\\\x1b\xe4.css")
     notes = engine.take_notes()
     assert [(level, text.rpartition(": ")[2]) for level, text in notes] == [
         (10, "a\\x0ab\\x5c\\x1b\\xc3\\xa4.css")
@@ -135,7 +135,7 @@ def test_a_long_name_is_cut_in_a_note(engine: _core.Engine, tmp_path: Path) -> N
     deep = tmp_path / ("\xe4" * 120) / ("\xe4" * 120)
     deep.mkdir(parents=True)
     engine.take_notes()
-    save(engine, deep / ("\xe4" * 120))
+    save_and_wait(engine, deep / ("\xe4" * 120))
     assert all(len(text) < 1024 for _, text in engine.take_notes())
 
 
@@ -207,9 +207,6 @@ def test_stats_name_their_figures(engine: _core.Engine, tmp_path: Path) -> None:
 
 
 def test_stop_joins_the_thread_and_wakes_the_readers(tmp_path: Path) -> None:
-    def threads() -> int:
-        return len(os.listdir("/proc/self/task"))
-
     before = threads()
     engine = make_engine(tmp_path)
     assert threads() == before
@@ -228,21 +225,21 @@ def test_stop_joins_the_thread_and_wakes_the_readers(tmp_path: Path) -> None:
 
 
 def test_an_engine_that_is_dropped_stops(tmp_path: Path) -> None:
-    before = len(os.listdir("/proc/self/task"))
+    before = threads()
     engine = make_engine(tmp_path)
     engine.start()
     del engine
-    assert len(os.listdir("/proc/self/task")) == before
+    assert threads() == before
 
 
 def test_stop_lets_other_threads_run(tmp_path: Path) -> None:
     engines = [make_engine(tmp_path) for _ in range(8)]
     for engine in engines:
         engine.start()
-    threads = [threading.Thread(target=engine.stop) for engine in engines]
-    for thread in threads:
+    stopping = [threading.Thread(target=engine.stop) for engine in engines]
+    for thread in stopping:
         thread.start()
-    for thread in threads:
+    for thread in stopping:
         thread.join(DEADLINE)
         assert not thread.is_alive()
 

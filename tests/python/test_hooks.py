@@ -21,7 +21,7 @@ from starlette.staticfiles import StaticFiles
 from starlette_hot_reload import Batch, Change, HotReload, HotReloadMiddleware, _hooks
 from starlette_hot_reload._core import Layer
 from starlette_hot_reload._hooks import ROUNDS, _batch
-from support import EVENTS_PATH, Connection, RunAsync, body_of, http_scope, never
+from support import DEADLINE, EVENTS_PATH, Connection, RunAsync, body_of, http_scope, never, save
 
 
 def app_of(hot: HotReload) -> Starlette:
@@ -77,8 +77,8 @@ def test_it_has_the_batch_before_the_browser_has(tmp_path: Path, run_async: RunA
             layer = app.middleware_stack
             assert isinstance(layer, Layer)
             assert layer.engine is not None
-            assert layer.engine.wait_ready(20)  # before, nobody knows that it was not there
-            (tmp_path / "a b.css").write_text("x")
+            assert layer.engine.wait_ready(DEADLINE)  # before, nobody knows that it was not there
+            save(tmp_path / "a b.css")
             await called.wait()
             assert updates(connection) == []
             may_end.set()
@@ -90,7 +90,7 @@ def test_it_has_the_batch_before_the_browser_has(tmp_path: Path, run_async: RunA
         )
         assert batch.is_complete
         assert batch.time.tzinfo == timezone.utc
-        assert timedelta(0) <= datetime.now(timezone.utc) - batch.time < timedelta(seconds=20)
+        assert timedelta(0) <= datetime.now(timezone.utc) - batch.time < timedelta(seconds=DEADLINE)
 
     run_async(main)
 
@@ -101,10 +101,10 @@ def test_one_that_is_not_async_blocks_no_loop(tmp_path: Path, run_async: RunAsyn
 
         def on_change(batch: Batch) -> None:
             called.set()
-            assert may_end.wait(20)
+            assert may_end.wait(DEADLINE)
 
         async with listening(app_of(HotReload([tmp_path], on_change=on_change))) as connection:
-            (tmp_path / "a.css").write_text("x")
+            save(tmp_path / "a.css")
             while not called.is_set():
                 await anyio.sleep(0.001)
             may_end.set()
@@ -145,7 +145,7 @@ def test_several_are_called_in_order_whatever_they_are(tmp_path: Path, run_async
             lambda batch: with_more("awaitable", batch),
         ]
         async with listening(app_of(HotReload([tmp_path], on_change=on_change))) as connection:
-            (tmp_path / "a.css").write_text("x")
+            save(tmp_path / "a.css")
             await connection.wait_for(b"a.css")
         assert calls == ["first", "sync", "partial", "object", "method", "awaitable"]
 
@@ -167,7 +167,7 @@ def test_one_that_fails_is_logged_and_takes_nothing_from_anybody(
         hot = HotReload([tmp_path], on_change=[on_change, sync, seen])
         async with listening(app_of(hot)) as connection:
             for name in "a.css", "b.css":
-                (tmp_path / name).write_text("x")
+                save(tmp_path / name)
                 await connection.wait_for(name.encode())
         assert seen.batches == [["a.css"], ["b.css"]]
         failures = [record for record in caplog.records if record.levelno == logging.ERROR]
@@ -187,13 +187,13 @@ def test_what_it_writes_goes_with_what_it_was_called_for(
 
         def build(batch: Batch) -> None:
             if any(change.path.endswith(".html") for change in batch.changes):
-                (tmp_path / "built.css").write_text(f"{len(seen.batches)}")
+                save(tmp_path / "built.css", f"{len(seen.batches)}")
 
         async with listening(app_of(HotReload([tmp_path], on_change=[seen, build]))) as connection:
             for number in 1, 2, 3:
-                (tmp_path / "page.html").write_text(f"{number}")
+                save(tmp_path / "page.html", f"{number}")
                 await connection.wait_for(b'"path":"built.css"', number)
-            (tmp_path / "other.css").write_text("x")
+            save(tmp_path / "other.css")
             await connection.wait_for(b"other.css")
         assert updates(connection) == [["built.css", "page.html"]] * 3 + [["other.css"]]
         assert seen.batches == [["page.html"], ["built.css"]] * 3 + [["other.css"]]
@@ -213,11 +213,11 @@ def test_one_that_always_writes_comes_to_an_end(
         seen = Seen()
 
         def write(batch: Batch) -> None:
-            (tmp_path / "log.txt").write_text(f"{len(seen.batches)}")
+            save(tmp_path / "log.txt", f"{len(seen.batches)}")
 
         async with listening(app_of(HotReload([tmp_path], on_change=[seen, write]))) as connection:
             for number, name in enumerate(["a.css", "b.css"], 1):
-                (tmp_path / name).write_text("x")
+                save(tmp_path / name)
                 await connection.wait_for(b'"path":"log.txt"', 3 * number)
                 assert len(seen.batches) == number * 3 * ROUNDS
         again = [["log.txt"]] * 2
@@ -240,10 +240,10 @@ def test_saves_that_are_faster_than_it_runs_are_not_left_out(
         async def on_change(batch: Batch) -> None:
             read.append(page.read_text())
             if len(read) <= ROUNDS:  # somebody saves while it runs
-                page.write_text(f"{len(read)}")
+                save(page, f"{len(read)}")
 
         async with listening(app_of(HotReload([tmp_path], on_change=on_change))) as connection:
-            page.write_text("0")
+            save(page, "0")
             await connection.wait_for(b'"path":"page.html"', 2)
         assert read == [f"{number}" for number in range(ROUNDS + 1)]
 
@@ -257,11 +257,11 @@ def test_what_changes_meanwhile_is_one_more_batch(tmp_path: Path, run_async: Run
         async def slow(batch: Batch) -> None:
             if len(seen.batches) == 1:
                 for name in "b.css", "c.css":
-                    (tmp_path / name).write_text("x")
+                    save(tmp_path / name)
                     await anyio.sleep(0.01)
 
         async with listening(app_of(HotReload([tmp_path], on_change=[seen, slow]))) as connection:
-            (tmp_path / "a.css").write_text("x")
+            save(tmp_path / "a.css")
             await connection.wait_for(b"c.css")
         assert updates(connection) == [["a.css", "b.css", "c.css"]]
         assert seen.batches == [["a.css"], ["b.css", "c.css"]]
@@ -277,7 +277,7 @@ def test_what_happened_while_nobody_listened_is_seen_before_it_is_told(
         app = app_of(HotReload([tmp_path], on_change=seen))
         async with listening(app) as connection:
             cursor = body_of(connection.messages).split(b'"cursor":"')[1][:33]
-        (tmp_path / "a.css").write_text("x")
+        save(tmp_path / "a.css")
         query = b"cursor=" + cursor
         async with listening(app, query_string=query) as connection:
             await connection.wait_for(b"a.css")
@@ -295,7 +295,7 @@ def test_one_that_never_ends_holds_up_no_shutdown(
 
     def sync(batch: Batch) -> None:
         called.set()
-        may_end.wait(20)
+        may_end.wait(2 * DEADLINE)
 
     async def never_ends(batch: Batch) -> None:
         called.set()
@@ -304,7 +304,7 @@ def test_one_that_never_ends_holds_up_no_shutdown(
     async def main() -> None:
         on_change = never_ends if is_async else sync
         async with listening(app_of(HotReload([tmp_path], on_change=on_change))):
-            (tmp_path / "a.css").write_text("x")
+            save(tmp_path / "a.css")
             while not called.is_set():
                 await anyio.sleep(0.001)
 
@@ -319,7 +319,7 @@ def test_a_middleware_has_it_too(tmp_path: Path, run_async: RunAsync) -> None:
         seen = Seen()
         app = HotReloadMiddleware(never, [tmp_path], on_change=seen)
         async with listening(app) as connection:
-            (tmp_path / "a.css").write_text("x")
+            save(tmp_path / "a.css")
             await connection.wait_for(b"a.css")
         assert seen.batches == [["a.css"]]
 
@@ -344,8 +344,8 @@ def test_a_file_with_several_addresses_is_one_change(tmp_path: Path, run_async: 
         hot.setup(app)
         async with listening(app) as connection:
             with hot.hold():
-                (tmp_path / "b.css").write_text("x")
-                (css / "a.css").write_text("x")
+                save(tmp_path / "b.css")
+                save(css / "a.css")
             await connection.wait_for(b"b.css")
         assert told == [
             ("b.css", "/static/b.css", tmp_path / "b.css"),
@@ -370,7 +370,7 @@ def test_a_name_that_is_no_text_is_a_path_all_the_same(tmp_path: Path, run_async
 
         odd = Path(f"{tmp_path}/\udcff.css")
         async with listening(app_of(HotReload([tmp_path], on_change=on_change))) as connection:
-            odd.write_text("x")
+            save(odd)
             await connection.wait_for(b'"changes"')
         assert files == [odd]
         assert files[0].read_text() == "x"
@@ -390,13 +390,13 @@ def test_what_changes_in_a_hold_waits_and_is_told_as_one(
         async with listening(app) as connection:
             with hot.hold():
                 for name in "a.css", "b.css":
-                    (tmp_path / name).write_text("x")
+                    save(tmp_path / name)
                     # Long enough for the watcher to be done with the first.
                     await _found(app, name)
                 assert updates(connection) == []
-                (tmp_path / "c.css").write_text("x")
+                save(tmp_path / "c.css")
             await connection.wait_for(b"c.css")
-            (tmp_path / "d.css").write_text("x")
+            save(tmp_path / "d.css")
             await connection.wait_for(b"d.css")
         assert updates(connection) == [["a.css", "b.css", "c.css"], ["d.css"]]
 
@@ -421,9 +421,9 @@ def test_the_last_of_several_holds_lets_go(tmp_path: Path, run_async: RunAsync) 
             first = hot.hold()
             first.__enter__()
             with hot.hold():
-                (tmp_path / "a.css").write_text("x")
+                save(tmp_path / "a.css")
                 await _found(app, "a.css")
-            (tmp_path / "b.css").write_text("x")
+            save(tmp_path / "b.css")
             await _found(app, "b.css")
             assert updates(connection) == []
             await anyio.to_thread.run_sync(first.__exit__, None, None, None)
@@ -441,7 +441,7 @@ def test_callables_are_called_once_a_hold_is_over(tmp_path: Path, run_async: Run
         async with listening(app) as connection:
             with hot.hold():
                 for name in "a.css", "b.css":
-                    (tmp_path / name).write_text("x")
+                    save(tmp_path / name)
                     await _found(app, name)
                 assert seen.batches == []
             await connection.wait_for(b"b.css")
@@ -457,7 +457,7 @@ def test_a_hold_from_before_the_start_counts(tmp_path: Path, run_async: RunAsync
         app = app_of(hot)
         with hot.hold():
             async with listening(app) as connection:
-                (tmp_path / "a.css").write_text("x")
+                save(tmp_path / "a.css")
                 await _found(app, "a.css")
             cursor = body_of(connection.messages).split(b'"cursor":"')[1][:33]
         async with listening(app, query_string=b"cursor=" + cursor) as connection:
@@ -473,7 +473,7 @@ def test_a_failing_build_lets_go_too(tmp_path: Path, run_async: RunAsync) -> Non
 
             def build() -> None:
                 with hot.hold():
-                    (tmp_path / "a.css").write_text("x")
+                    save(tmp_path / "a.css")
                     raise ZeroDivisionError
 
             with pytest.raises(ZeroDivisionError):
@@ -498,7 +498,7 @@ def test_holding_and_saving_in_many_threads_loses_nothing(tmp_path: Path) -> Non
             def work(number: int) -> None:
                 for step in range(20):
                     with hot.hold():
-                        (tmp_path / f"{number}-{step}.css").write_text("x")
+                        save(tmp_path / f"{number}-{step}.css")
 
             async with anyio.create_task_group() as group:
                 for number in range(4):

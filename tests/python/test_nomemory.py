@@ -40,6 +40,7 @@ from support import (
     never,
     start,
 )
+from support import save as save_file
 
 ROOT = Path(__file__).resolve().parents[2]
 LIBRARY = ROOT / "build" / "c" / "tests" / "c" / "failing_extension.so"
@@ -165,7 +166,7 @@ def make_calls(directory: Path) -> dict[str, tuple[Call, Call | None]]:
 
     def save(name: str, is_there: Call) -> None:
         for number in range(8):  # of long names, so that room is made more than once
-            (directory / f"{number}{name:->200}.css").write_text(str(time.monotonic()))
+            save_file(directory / f"{number}{name:->200}.css", str(time.monotonic()))
         end = time.monotonic() + DEADLINE
         while not is_there():
             assert time.monotonic() < end
@@ -458,7 +459,7 @@ def watch(directory: Path, failing: Failing) -> int:
     for index in itertools.count():
         cursor, end = engine.now(), time.monotonic() + DEADLINE
         with failing.at(index, elsewhere=True):
-            (directory / "file").write_text(f"{index:>{index + 1}}")
+            save_file(directory / "file", f"{index:>{index + 1}}")
             while not engine.since(cursor)[0]:
                 if time.monotonic() > end:
                     print(f"FAULT watcher, allocation {index}: not told\n{failing.stack()}")

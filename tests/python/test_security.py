@@ -38,6 +38,7 @@ from support import (
     layer_of,
     never,
     run,
+    save,
     stream,
 )
 
@@ -319,7 +320,7 @@ def test_a_cursor_of_the_future_is_taken_for_now(app: Layer, tmp_path: Path) -> 
         async with anyio.create_task_group() as group:
             group.start_soon(connection.run, app, http_scope(EVENTS_PATH, **query))
             await connection.wait_for(b"event: hello")
-            (tmp_path / "a.css").write_text("x")
+            save(tmp_path / "a.css")
             await connection.wait_for(b'"files":["a.css"]')
             assert f"id: {boot}.{'f' * 16}".encode() not in body_of(connection.messages)
             connection.leave()
@@ -487,7 +488,7 @@ def test_names_of_files_stay_data_on_the_wire_and_in_the_status(
             assert await asyncio.to_thread(app.engine.wait_ready, DEADLINE)
             for path in files:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(b"x")
+                save(path)
             told: set[str] = set()
             while told < wanted:
                 await connection.wait_for(b"\n\n", body_of(connection.messages).count(b"\n\n") + 1)
@@ -535,7 +536,7 @@ def test_no_absolute_path_goes_over_the_wire(
             assert app.engine is not None
             assert await asyncio.to_thread(app.engine.wait_ready, DEADLINE)
             for path in (base / "1.css", base / "link" / "2.css", outside / "3.css"):
-                path.write_text("x")
+                save(path)
                 await connection.wait_for(path.name.encode())
             connection.leave()
         seen.append(body_of(connection.messages))

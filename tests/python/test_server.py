@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support import EVENTS_PATH, PAGE, TAG, Event, Server, stream
+from support import DEADLINE, EVENTS_PATH, PAGE, TAG, Event, Server, save, stream
 
 # The example of the documentation, but for the routes.
 EXAMPLE = """\
@@ -97,7 +97,7 @@ def test_the_example_runs_as_it_is_written(project: Path) -> None:
         cursor = match["cursor"].decode()
         with stream(server, f"{EVENTS_PATH}?cursor={cursor}") as events:
             begin(events)
-            (project / "static" / "style.css").write_text("b {}")
+            save(project / "static" / "style.css", "b {}")
             event = next(events)
             assert event.kind == "message"
             assert event.data["type"] == "css"
@@ -109,7 +109,7 @@ def test_the_example_runs_as_it_is_written(project: Path) -> None:
                     "op": "modified",
                 }
             ]
-            (project / "templates" / "page.html").write_bytes(PAGE.replace(b"x", b"y"))
+            save(project / "templates" / "page.html", PAGE.replace(b"x", b"y"))
             event = next(events)
             assert event.data["type"] == "reload"
             assert names(event) == ["templates/page.html"]
@@ -124,7 +124,7 @@ def test_what_is_saved_while_the_page_travels_is_told(project: Path) -> None:
         assert match
         with stream(server) as events:
             begin(events)
-            (project / "static" / "style.css").write_text("b {}")
+            save(project / "static" / "style.css", "b {}")
             next(events)
         with stream(server, f"{EVENTS_PATH}?cursor={match['cursor'].decode()}") as events:
             begin(events)
@@ -141,7 +141,7 @@ class Marker:
     def is_next(self, events: Iterator[Event]) -> bool:
         self.count += 1
         name = f"static/marker{self.count}.css"
-        (self.project / name).write_text("x")
+        save(self.project / name)
         return names(next(events)) == [name]
 
 
@@ -151,7 +151,8 @@ def test_one_save_is_one_event(project: Path, environment: dict[str, str]) -> No
     style = project / "static" / "style.css"
     with Server(project, **environment) as server, stream(server) as events:
         begin(events)
-        style.write_text("b {}")
+        with style.open("r+b") as file:  # in one step, which no look can divide
+            file.write(b"b {}")
         assert names(next(events)) == ["static/style.css"]
         assert marker.is_next(events)
 
@@ -162,7 +163,8 @@ def test_one_save_is_one_event(project: Path, environment: dict[str, str]) -> No
         assert names(next(events)) == ["static/style.css"]
         assert marker.is_next(events)
 
-        style.write_text("c {}")
+        with style.open("r+b") as file:
+            file.write(b"c {}")
         os.utime(style)
         assert marker.is_next(events)
 
@@ -209,7 +211,7 @@ def test_the_log_at_debug_follows_everything(project: Path) -> None:
         with stream(server) as events:
             begin(events)
             server.wait_for("stream opened")
-            (project / "static" / "style.css").write_text("b {}")
+            save(project / "static" / "style.css", "b {}")
             assert " ms: style.css" in server.wait_for("1 changed, settled")
         server.wait_for("stream closed")
 
@@ -219,7 +221,7 @@ def test_the_log_at_debug_follows_everything(project: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_open_streams_do_not_delay_the_end(project: Path, number: int) -> None:
-    arguments = ["--timeout-graceful-shutdown", "60"]
+    arguments = ["--timeout-graceful-shutdown", "600"]
     with Server(project, *arguments) as server, stream(server) as first, stream(server) as second:
         begin(first)
         begin(second)
@@ -236,7 +238,7 @@ def test_a_server_that_has_had_its_requests_ends(project: Path) -> None:
         begin(events)
         server.get("/")
         server.get("/")
-        assert server.process.wait(20) == 0
+        assert server.process.wait(DEADLINE) == 0
 
 
 def test_no_signal_handler_is_touched(project: Path) -> None:
@@ -293,7 +295,7 @@ def test_a_root_path_is_part_of_the_addresses(project: Path) -> None:
             assert server.get(f"{prefix}{EVENTS_PATH}/client.js")[0] == 200
         with stream(server) as events:
             begin(events)
-            (project / "static" / "style.css").write_text("b {}")
+            save(project / "static" / "style.css", "b {}")
             assert next(events).data["changes"][0]["url"] == "/api/static/style.css"
 
 

@@ -19,6 +19,7 @@ from starlette.types import Message
 from starlette_hot_reload import HotReloadMiddleware, _status
 from starlette_hot_reload._core import Layer
 from support import (
+    DEADLINE,
     EVENTS_PATH,
     Server,
     alive,
@@ -27,6 +28,7 @@ from support import (
     headers_of,
     http_scope,
     layer_of,
+    save,
     stream,
 )
 
@@ -57,7 +59,7 @@ async def facts_of(app: Layer) -> Any:
     """Once the first look is over."""
     assert (await ask(app, FACTS))[0] == 200
     assert app.engine is not None
-    assert await asyncio.to_thread(app.engine.wait_ready, 20)
+    assert await asyncio.to_thread(app.engine.wait_ready, DEADLINE)
     status, headers, body = await ask(app, FACTS)
     assert headers[b"content-type"] == b"application/json"
     assert headers[b"cache-control"] == b"no-store"
@@ -67,7 +69,7 @@ async def facts_of(app: Layer) -> Any:
 
 def in_life(app: Layer, main: Callable[[], Awaitable[None]]) -> None:
     async def run() -> None:
-        with anyio.fail_after(30):
+        with anyio.fail_after(2 * DEADLINE):
             async with alive(app):
                 await main()
 
@@ -287,7 +289,7 @@ def test_no_absolute_path_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
     async def main() -> None:
         (await facts_of(app))
-        (other / "a.css").write_text("x")
+        save(other / "a.css")
         assert app.engine is not None
         facts = await facts_of(app)
         while not facts["batches"]:
@@ -320,27 +322,30 @@ def test_a_batch_is_told_with_its_latency(app: Layer, tmp_path: Path) -> None:
     async def main() -> None:
         await facts_of(app)
         assert app.engine is not None
-        assert app.engine.wait_ready(20)  # before, nobody knows that it was not there
-        (tmp_path / hostile).write_text("x")
+        assert app.engine.wait_ready(DEADLINE)  # before, nobody knows that it was not there
+        save(tmp_path / hostile)
         facts = await facts_of(app)
         while not facts["batches"]:
             facts = await facts_of(app)
         (batch,) = facts["batches"]
         assert batch["changes"] == [{"path": hostile, "url": None, "kind": "css", "op": "added"}]
         assert batch["count"] == 1
-        assert 0 <= batch["latency_ms"] < 20000
+        assert 0 <= batch["latency_ms"] < DEADLINE * 1000
         assert (await facts_of(app))["batches"] == [batch]
 
     in_life(app, main)
 
 
 def test_of_many_files_the_first_are_told_and_of_many_batches_the_last(
-    app: Layer, tmp_path: Path
+    app: Layer, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
+    many = tmp_path_factory.mktemp("many")
+    for number in range(150):
+        (many / f"{number:03}").write_text("x")
+
     async def main() -> None:
         await facts_of(app)
-        for number in range(150):
-            (tmp_path / f"{number:03}").write_text("x")
+        many.rename(tmp_path / "many")
         told: list[Any] = []
         while sum(batch["count"] for batch in told) < 150:
             told = (await facts_of(app))["batches"]
@@ -348,7 +353,7 @@ def test_of_many_files_the_first_are_told_and_of_many_batches_the_last(
         assert app.engine is not None
         for number in range(60):
             cursor = app.engine.now()
-            (tmp_path / "000").write_text(f"x{number}")
+            save(tmp_path / "many" / "000", f"x{number}")
             while not app.engine.since(cursor)[0]:
                 await asyncio.sleep(0)
         told = (await facts_of(app))["batches"]
@@ -580,7 +585,7 @@ def test_a_real_server_is_named(tmp_path: Path) -> None:
 OVERLAY = """
 import json, os, sys, urllib.request
 from pathlib import Path
-from support import Server, stream
+from support import Server, save, stream
 
 upper, merged = Path(sys.argv[1]), Path(sys.argv[2])
 (merged / "main.py").write_text(
@@ -598,7 +603,7 @@ with Server(merged) as server, stream(server) as events:
     (root,) = facts["roots"]
     assert (root["how"], root["file_system"]) == ("native", "overlay"), root
     assert "may change without an event" in root["why"], root
-    (upper / "below.css").write_text("x")
+    save(upper / "below.css")
     while (event := next(events)).kind != "message":
         pass
     assert event.data["files"] == ["below.css"]

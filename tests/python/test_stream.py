@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Scope
 from starlette_hot_reload import HotReloadMiddleware, _core, _hub, _stream
 from starlette_hot_reload._core import Layer
 from support import (
+    DEADLINE,
     EVENTS_PATH,
     Connection,
     RunAsync,
@@ -23,6 +24,7 @@ from support import (
     layer_of,
     never,
     run,
+    save,
 )
 
 CLIENT = EVENTS_PATH + "/client.js"
@@ -46,9 +48,9 @@ def test_a_stream_tells_what_changes(app: Layer, tmp_path: Path, run_async: RunA
         async with anyio.create_task_group() as group:
             group.start_soon(connection.run, app, http_scope(EVENTS_PATH))
             await connection.wait_for(b"event: hello")
-            (tmp_path / "a.css").write_text("x")
+            save(tmp_path / "a.css")
             await connection.wait_for(b'"files":["a.css"]')
-            (tmp_path / "b.css").write_text("x")
+            save(tmp_path / "b.css")
             await connection.wait_for(b'"files":["b.css"]')
             connection.leave()
         assert connection.ended.is_set()
@@ -73,7 +75,8 @@ def test_the_last_stream_closes_the_descriptor(app: Layer, run_async: RunAsync) 
         async with anyio.create_task_group() as group:
             group.start_soon(first.run, app, http_scope(EVENTS_PATH))
             await first.wait_for(b"hello")
-            assert engine_of(app).wait_ready(20)  # its thread opens and closes descriptors too
+            # Its thread opens and closes descriptors too.
+            assert engine_of(app).wait_ready(DEADLINE)
             open_with_one = descriptors()
             group.start_soon(second.run, app, http_scope(EVENTS_PATH))
             await second.wait_for(b"hello")
@@ -87,13 +90,6 @@ def test_the_last_stream_closes_the_descriptor(app: Layer, run_async: RunAsync) 
             await anyio.sleep(0)
 
     run_async(main)
-
-
-def save(path: Path) -> None:
-    """At one moment: who is kept between making a file and writing it is told of twice."""
-    draft = path.parent.with_suffix(".draft")
-    draft.write_text("x")
-    draft.replace(path)
 
 
 def test_a_stream_goes_on_from_the_clients_cursor(
