@@ -1,5 +1,4 @@
-"""Instructions a response, in process, as callgrind counts them: the same on every run and machine
-with the same binaries, whatever else the machine does.
+"""Instructions a response, in process, as callgrind counts them, whatever else the machine does.
 
 As a program, for callgrind to run: answers each case some and twice as many times, and calls
 getppid() in between, at which callgrind writes down what it has counted since.
@@ -25,12 +24,18 @@ from responses import CASES, CONTENDERS, FLOOR
 
 MARK = "getppid"  # the C library's, which nothing else here calls
 LARGE = 50_000
-ABSENT = "valgrind is missing; on Debian or Ubuntu: sudo apt-get install -y valgrind"
+
+
+def check() -> None:
+    """RuntimeError if valgrind is not installed."""
+    if shutil.which("valgrind") is None:
+        raise RuntimeError(
+            "valgrind is missing; on Debian or Ubuntu: sudo apt-get install -y valgrind"
+        )
 
 
 def run(quick: bool) -> Section:
-    if shutil.which("valgrind") is None:
-        return _section([f"left out: {ABSENT}"], [])
+    check()
     times = 50 if quick else 100
     counts = _count(times)
     notes = [
@@ -39,10 +44,7 @@ def run(quick: bool) -> Section:
         "garbage collection off, PYTHONHASHSEED=0, and memcpy without `rep movsb`, of which every "
         "byte would count as an instruction",
     ]
-    return _section(notes, [_row(title, counts) for title in CASES])
-
-
-def _section(notes: list[str], rows: list[Row]) -> Section:
+    rows = [_row(title, counts) for title in CASES]
     return Section(
         title="Instructions of one response, in process",
         notes=notes,
@@ -58,7 +60,7 @@ def _section(notes: list[str], rows: list[Row]) -> Section:
         ],
         rows=rows,
         says=_says(rows),
-        charts=[_chart(rows)] if rows else [],
+        charts=[_chart(rows)],
     )
 
 
@@ -66,11 +68,9 @@ def _says(rows: list[Row]) -> list[str]:
     says = []
     for key, name in (("plain_to_ours", "Plain Python"), ("version0_to_ours", "0.3's method")):
         ratios = [float(row[key] or 0) for row in rows]
-        if ratios:
-            says.append(
-                f"{name} takes {min(ratios):.1f} to {max(ratios):.0f} times the instructions of "
-                "ours."
-            )
+        says.append(
+            f"{name} takes {min(ratios):.1f} to {max(ratios):.0f} times the instructions of ours."
+        )
     return says
 
 

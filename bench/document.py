@@ -2,7 +2,7 @@
 
     python bench/document.py [--check]
 
---check writes nothing, and fails where the page is not what would be written.
+--check writes nothing, and fails where the page or a picture is not what would be written.
 
 What was measured is kept as JSON, a file a part, so that one part can be measured again and the
 others stand. What a person adds stands in notes.md and is merged in.
@@ -34,19 +34,21 @@ ORDER = (
     "streams",
     "pixels",
 )
-SAME = ("machine", "system", "python", "versions")
+SAME = ("machine", "system", "python", "versions", "commit")
 TITLES = {
     "machine": "machine",
     "system": "system",
     "python": "Python",
     "versions": "versions",
+    "commit": "commit",
 }
 INTRODUCTION = """\
 # Benchmarks
 
-`make bench` measures all of this, and writes this page. It took {minutes:.0f} minutes here; the
-machine should do nothing else meanwhile. It needs Linux, Chromium, Node, git, wrk and valgrind,
-which it installs on Debian or names. Some parts alone, the others kept:
+`make bench` measures all of this, and writes this page. Its parts took {minutes:.0f} minutes in
+all; the machine should do nothing else meanwhile. It needs Linux, a C compiler, Python with its
+headers, Node 20.19 or newer, Chromium, git, wrk and valgrind. What is missing is installed on
+Debian as root, and named elsewhere. Some parts alone, the others kept:
 
 ```sh
 make bench PARTS=pixels
@@ -96,8 +98,17 @@ def write(place: Place) -> None:
     place.page.write_text(_page(results, place.images.name))
 
 
-def is_current(place: Place) -> bool:
-    return place.page.read_text() == _page(_read(place), place.images.name)
+def stale(place: Place) -> list[Path]:
+    """The page and the pictures that are not of the results that are kept there."""
+    results = _read(place)
+    pages = [place.page] if place.page.read_text() != _page(results, place.images.name) else []
+    charts = [chart for result in results for chart in result.section.charts]
+    return pages + [
+        picture
+        for chart in charts
+        for picture in (place.images / f"{chart.name}.{suffix}" for suffix in ("svg", "png"))
+        if not (picture.exists() and chart.digest().encode() in picture.read_bytes())
+    ]
 
 
 def _rounded(value: Any) -> Any:
@@ -171,7 +182,8 @@ def _machine(results: Sequence[Result]) -> str:
     lines.append("\n" + _table(["part", *keys], rows, [True, True, True, True, False, True]))
     lines.append(
         "Load: of the last 1, 5 and 15 minutes; it holds the part before, and what this part does "
-        "itself.\n"
+        "itself. Where the first part of a command begins with more than 1, others used the "
+        "machine.\n"
     )
     if any(" --quick" in result.about["command"] for result in results):
         lines.append("**Taken with `--quick`: too few samples to be quoted.**\n")
@@ -220,11 +232,10 @@ def main() -> int:
     if not parser.parse_args().check:
         write(FINAL)
         return 0
-    if is_current(FINAL):
-        return 0
-    name = FINAL.page.relative_to(ROOT)
-    print(f"{name} is not what its results say: run bench/document.py", file=sys.stderr)
-    return 1
+    names = [str(path.relative_to(ROOT)) for path in stale(FINAL)]
+    for name in names:
+        print(f"{name} is not what its results say: run bench/document.py", file=sys.stderr)
+    return 1 if names else 0
 
 
 if __name__ == "__main__":

@@ -32,8 +32,7 @@ def run(quick: bool) -> Section:
             "a bare ASGI app that sends one start and one body (streamed: 100 chunks), called "
             f"without a server; {rounds} rounds of turns of {TURN_SECONDS * 1e3:.0f} ms",
             "us: added to the bare app, the shortest turn less the bare app's shortest; the ratios "
-            "are of these. Other load only adds: in six runs under a load of 10 they stayed within "
-            "2 %, where medians differed by 40 %",
+            "are of these, since other load only adds",
             "median (25%..75%): of the differences to the bare app in each round",
             f"{FLOOR}: forward.c, which looks at nothing; what stands in front of an app and of "
             "its send costs so much before it does anything",

@@ -1,4 +1,7 @@
-"""Charts as pictures: bars that lie, one below the other, on a white ground, SVG and PNG."""
+"""Charts as pictures: bars that lie, one below the other, on a white ground, SVG and PNG.
+
+Each holds the digest of what it shows as its description.
+"""
 
 from __future__ import annotations
 
@@ -38,8 +41,10 @@ def draw(chart: Chart, directory: Path) -> None:
     _draw_bars(axes, chart)
     axes.set_title(chart.title, loc="left", fontweight="bold")
     axes.set_xlabel(chart.unit)
-    figure.savefig(directory / f"{chart.name}.svg", metadata={"Date": None, "Creator": None})
-    figure.savefig(directory / f"{chart.name}.png", dpi=100, metadata={"Software": None})
+    shown = {"Description": chart.digest()}
+    svg, png = (directory / f"{chart.name}.{suffix}" for suffix in ("svg", "png"))
+    figure.savefig(svg, metadata={"Date": None, "Creator": None, **shown})
+    figure.savefig(png, dpi=100, metadata={"Software": None, **shown})
 
 
 def _draw_bars(axes: matplotlib.axes.Axes, chart: Chart) -> None:

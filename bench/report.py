@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import platform
 import statistics
+import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata
@@ -75,6 +77,10 @@ class Chart:
     unit: str
     groups: Sequence[Group]
     logarithmic: bool = False
+
+    def digest(self) -> str:
+        """Of all that is drawn, 64 hexadecimal digits."""
+        return hashlib.sha256(json.dumps(asdict(self)).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -193,11 +199,23 @@ def machine(directory: Path) -> dict[str, str]:
         f"files on {_file_system(directory)}",
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "versions": ", ".join(_versions()),
+        "commit": _commit(),
     }
 
 
 def load() -> str:
     return " ".join(f"{value:.2f}" for value in os.getloadavg())
+
+
+def _commit() -> str:
+    """Of what is measured; with "-dirty" if files differ from it."""
+    try:
+        command = ["git", "describe", "--always", "--dirty"]
+        return subprocess.run(
+            command, cwd=HERE, capture_output=True, text=True, check=True
+        ).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "no repository"
 
 
 def _processor() -> str:

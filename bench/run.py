@@ -63,6 +63,8 @@ def main() -> int:
             requests_per_second.check_wrk()
         if "checkout" in parts:
             checkout.check_git()
+        if "callgrind" in parts:
+            callgrind.check()
         if "pixels" in parts:
             pixels.check()
     except RuntimeError as error:

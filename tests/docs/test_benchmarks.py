@@ -14,7 +14,7 @@ NAMES = {"this": "ours", "0.3": "0.3's method"}
 """Of the contenders, in the table of the README: others have their version behind their name."""
 
 
-def test_the_page_of_benchmarks_is_what_its_results_say() -> None:
+def test_the_page_of_benchmarks_and_its_pictures_are_what_its_results_say() -> None:
     checked = subprocess.run(
         [sys.executable, str(ROOT / "bench" / "document.py"), "--check"],
         capture_output=True,
