@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 from collections.abc import Callable
 from importlib.metadata import version
@@ -32,6 +33,7 @@ import starlette_hot_reload._stream
 starlette_hot_reload._stream.LIFE = float("inf")
 """
 _results = pytest.StashKey[dict[str, float]]()
+_load = pytest.StashKey[float]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -41,6 +43,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[_results] = {}
+    config.stash[_load] = os.getloadavg()[0]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -59,6 +62,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         results = {
             "python": platform.python_version(),
+            "load": round(session.config.stash[_load], 2),
             "packages": {name: version(name) for name in PACKAGES},
             "seconds": session.config.stash[_results],
         }

@@ -121,10 +121,14 @@ class Process:
     def has_ended(self) -> bool:
         return self._process.poll() is not None
 
+    takes_group = True
+    """Whether its processes bear the signal of a terminal, which all of them get."""
+
     def interrupt(self) -> float:
         """Do what a terminal does at Ctrl-C; returns the seconds until nothing is left."""
         begin = time.monotonic()
-        os.killpg(self._process.pid, signal.SIGINT)
+        send = os.killpg if self.takes_group else os.kill
+        send(self._process.pid, signal.SIGINT)
 
         def is_gone() -> bool | None:
             self._process.poll()
@@ -220,6 +224,8 @@ class Server(Process):
         self.site = site
         self.client = site.client()
         super().__init__(command(case, port, certificate, target), directory)
+        # Its workers get another from their parent, and may hang over the two: docs/servers.md.
+        self.takes_group = case.server != "granian"
 
     def page(self) -> httpx.Response:
         """The page, as a navigation gets it, once the server answers."""

@@ -6,6 +6,7 @@ Each of RESULTS is what one run of the suite wrote; the first is of every combin
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -83,10 +84,15 @@ def _versions(result: dict[str, Any]) -> str:
     return ", ".join(f"{name} {version}" for name, version in result["packages"].items())
 
 
+def _loads(results: list[dict[str, Any]]) -> str:
+    return ", ".join(f"{result['load']:.2f}" for result in results)
+
+
 def _text(results: list[dict[str, Any]]) -> str:
     first = results[0]
     return (
         f"CPython {first['python']}, {_versions(first)}.\n\n"
+        f"{os.cpu_count()} processors; their load as each CPython began: {_loads(results)}.\n\n"
         f"{_frameworks(first)}\n"
         "Ways to start them, with Starlette:\n\n"
         f"{_ways(first)}\n"
