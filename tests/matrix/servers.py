@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import json
 import os
 import queue
@@ -26,6 +25,7 @@ import h2.exceptions
 import httpx
 import pytest
 from cases import Case
+from ports import free_port
 
 __all__ = [
     "DEADLINE",
@@ -38,7 +38,6 @@ __all__ = [
     "Site",
     "Stream",
     "command",
-    "free_port",
     "nginx",
     "until",
 ]
@@ -60,16 +59,6 @@ def until(what: str, look: Callable[[], T | None], deadline: float = DEADLINE) -
         assert time.monotonic() < end, f"waited in vain for {what}"
         time.sleep(0.01)
     return found
-
-
-def free_port() -> int:
-    """It stays bound for as long as this process lives, so that nobody else is given it; who sets
-    SO_REUSEADDR, as servers do, can listen there all the same."""
-    holder = socket.socket()
-    atexit.register(holder.close)
-    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    holder.bind(("127.0.0.1", 0))
-    return int(holder.getsockname()[1])
 
 
 def _is_alive(group: int) -> bool:

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cases import WRAPPED, Case
-from servers import EVENTS_PATH, Certificate, Server, Site, Stream, free_port, nginx, until
+from ports import free_port
+from servers import EVENTS_PATH, Certificate, Server, Site, Stream, nginx, until
 
 UGLY = ["Traceback", "Cancel", "Exception", "ERROR", "CRITICAL", "Killing", "refused to"]
 

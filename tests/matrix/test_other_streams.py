@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from cases import LOOPS, Case
-from servers import EVENTS_PATH, Certificate, Event, Server, Site, Stream, free_port
+from ports import free_port
+from servers import EVENTS_PATH, Certificate, Event, Server, Site, Stream
 
 
 @dataclass

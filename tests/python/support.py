@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import atexit
 import http.client
 import json
 import os
@@ -22,6 +21,7 @@ from types import TracebackType
 from typing import Any
 
 import anyio
+from ports import free_port
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette_hot_reload import _core
 
@@ -286,16 +286,6 @@ def threads() -> int:
 
 
 # ---- a real server ---------------------------------------------------------------------------
-
-
-def free_port() -> int:
-    """It stays bound for as long as this process lives, so that nobody else is given it; who sets
-    SO_REUSEADDR, as servers do, can listen there all the same."""
-    holder = socket.socket()
-    atexit.register(holder.close)
-    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    holder.bind(("127.0.0.1", 0))
-    return int(holder.getsockname()[1])
 
 
 class Server:

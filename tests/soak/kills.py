@@ -30,7 +30,8 @@ import anyio
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "python"))
 
 from kept import Keeper
-from support import EVENTS_PATH, TAG, free_port
+from ports import free_port
+from support import EVENTS_PATH, TAG
 
 PAGES = 6
 FILES = 40

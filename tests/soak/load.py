@@ -25,7 +25,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "python"))
 
 from kept import Keeper
-from support import EVENTS_PATH, free_port
+from ports import free_port
+from support import EVENTS_PATH
 
 DEADLINE = 300.0
 IN_FLIGHT = 128
